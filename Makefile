@@ -1,0 +1,68 @@
+# `make` alone lists what there is. Needed: make, Python 3.11 or later, and Go for the first build of Temporal.
+
+PYTHON ?= python3
+ORDERS ?=
+
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+RUN := .venv/bin/python
+PACKAGES := domain store adapters activities workflows usecases web localstack benchmarks
+ROOTS := worker.py starter.py
+
+# Only what is there yet.
+CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
+
+.PHONY: help env demo up lint check test bench lock clean temporal
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+env: .venv/.made ## Create or refresh the environment from requirements.lock
+
+demo: env ## Play orders from checkout to delivered; ORDERS=PATH takes JSON Lines or an Olist folder
+	@$(RUN) -m localstack.demo $(ORDERS)
+
+up: env ## Run the servers and a worker until Ctrl-C, with state kept in .openorders/
+	@$(RUN) -m localstack.up
+
+lint: env
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy --strict $(CHECKED)
+	.venv/bin/lint-imports
+
+check: lint ## Lint, types, import rules and domain tests: about a minute, before each commit
+	$(RUN) -m pytest tests/domain
+
+test: lint temporal ## Everything, on real servers: before each push
+	$(RUN) -m pytest
+
+bench: env temporal ## Count what an order costs
+	$(RUN) -m benchmarks
+
+# Before the tests and not in them: it takes minutes once, and pytest would keep what it says to itself.
+temporal: env
+	@$(RUN) -m localstack.temporal_binary
+
+lock: $(UV) ## Bring requirements.lock up to date with pyproject.toml
+	$(UV) pip compile pyproject.toml --group dev --generate-hashes --universal \
+	  --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet -o requirements.lock
+
+clean: ## Remove the environment and all local state, open orders included
+	@# Root's PostgreSQL may live elsewhere, behind a link: localstack/postgres.py says why.
+	@if [ -L .openorders/postgres ]; then rm -rf "$$(readlink -f .openorders/postgres)"; fi
+	rm -rf .openorders .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv --clear .uv \
+	  || { echo "Python has no venv module: install it (on Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.made: requirements.lock | $(UV)
+	@echo "Making the environment from requirements.lock ..."
+	@$(UV) venv --quiet --allow-existing --no-python-downloads --python "$$(.uv/bin/python -c 'import sys; print(sys.base_prefix)')" .venv
+	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+	@touch $@

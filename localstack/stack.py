@@ -1,0 +1,165 @@
+"""All servers that openorders needs, started together and ended together."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from localstack.errors import LocalStackError
+from localstack.locks import file_lock
+from localstack.mailsink import MailSink
+from localstack.ports import Ports
+from localstack.postgres import Postgres
+from localstack.process import ManagedProcess
+from localstack.temporal import NAMESPACE, TemporalServer, without_temporal_settings
+from localstack.temporal_binary import find_temporal
+from localstack.worker_process import worker_process
+
+
+class Stack:
+    """PostgreSQL, Temporal and a mail sink with their state in one folder; a context manager.
+
+    `durable=False` is for state that is thrown away: PostgreSQL then does not wait for the disk.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        ports: Ports | None = None,
+        *,
+        search_attributes: Mapping[str, str] | None = None,
+        durable: bool = True,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        ports = ports or Ports()
+        self.state_dir = state_dir.absolute()
+        self.postgres = Postgres(self.state_dir / "postgres", ports.postgres, durable=durable)
+        self.temporal = TemporalServer(
+            self.state_dir / "temporal", ports.temporal, ports.temporal_ui, search_attributes=search_attributes
+        )
+        self.mails = MailSink(self.state_dir / "mails", ports.smtp, ports.mails)
+        self._workers: list[ManagedProcess] = []
+        self._say = say
+        self._ends = ExitStack()
+
+    @classmethod
+    @contextmanager
+    def temporary(
+        cls, search_attributes: Mapping[str, str] | None = None, say: Callable[[str], None] = print
+    ) -> "Iterator[Stack]":
+        """A running stack on free ports that leaves nothing behind, for the demo and the tests."""
+        with tempfile.TemporaryDirectory(prefix="openorders-", ignore_cleanup_errors=True) as folder:
+            # Where we are root, PostgreSQL's user must get through to its part.
+            os.chmod(folder, 0o755)
+            stack = cls(Path(folder), search_attributes=search_attributes, durable=False, say=say)
+            try:
+                with stack:
+                    yield stack
+            finally:
+                stack.remove()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Our own environment, with a developer's settings for other servers replaced by the ones of these."""
+        return without_temporal_settings(os.environ) | self.addresses
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Just the settings that name these servers."""
+        return {
+            "TEMPORAL_ADDRESS": self.temporal.address,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "OPENORDERS_DATABASE_URL": self.postgres.dsn,
+            "OPENORDERS_SMTP_HOST": self.mails.smtp_host,
+            "OPENORDERS_SMTP_PORT": str(self.mails.smtp_port),
+        }
+
+    def start(self) -> None:
+        """Side by side where they take long; all or none of them run afterwards."""
+        temporal_binary = find_temporal(say=self._say)
+        with ExitStack() as ends:
+            ends.enter_context(file_lock(self.state_dir / "lock", self._refuse_second))
+            self.temporal.use(temporal_binary)
+            ends.callback(self.temporal.stop)
+            self.temporal.launch()
+            ends.callback(self.postgres.stop)
+            self.postgres.launch()
+            ends.callback(self.mails.stop)
+            self.mails.start()
+            self.postgres.wait_until_ready()
+            self.temporal.wait_until_ready()
+            self._ends = ends.pop_all()
+
+    def stop(self) -> None:
+        """Workers first, so that none of them complains of servers that are gone."""
+        for worker in self._workers:
+            worker.stop()
+        self._ends.close()
+
+    def remove(self) -> None:
+        """Stop everything and delete its state, also the part of it that root keeps elsewhere."""
+        self.stop()
+        self.postgres.remove()
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
+    def worker(self, extra: Mapping[str, str] | None = None, arguments: Sequence[str] = ()) -> ManagedProcess:
+        """A worker for these servers, not started yet; ended with the stack."""
+        number = len(self._workers) + 1
+        log = self.state_dir / ("worker.log" if number == 1 else f"worker-{number}.log")
+        worker = worker_process(self.environment | dict(extra or {}), log, arguments, name=f"worker {number}")
+        self._workers.append(worker)
+        return worker
+
+    def _refuse_second(self) -> None:
+        raise LocalStackError(f"a stack already runs on {self.state_dir}: stop that one first")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with signals_held_back():
+            self.stop()
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the block as Ctrl-C does, by an exception, so that `with` blocks clean up.
+
+    Ctrl-C itself is set too: a shell that starts us in the background has it ignored.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """A second, impatient Ctrl-C must not leave half of the servers running; ending them is bounded in time.
+
+    Does nothing outside the main thread, where signals are not handled anyway.
+    """
+    held = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    try:
+        previous = {number: signal.signal(number, signal.SIG_IGN) for number in held}
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
