@@ -1,0 +1,100 @@
+"""What sellers bring in: themselves, their locations, what they list and what lies there at the start."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from domain.model import Body, Currency, Frozen, Name, OptionalLine, PartyId, Sku
+from domain.placing import Amount, Channel, Email
+from domain.shipping import HandlingProfile
+
+LEVEL_MAX = 10**9
+"""Units of a SKU at a location: far below what PostgreSQL's integer holds."""
+
+Level = Annotated[int, Field(ge=0, le=LEVEL_MAX)]
+
+
+class Seller(Body):
+    seller: PartyId
+    name: Name
+    email: Email
+    time_zone: OptionalLine = "UTC"
+
+
+class Location(Body):
+    """Where parcels leave from. Of a seller's own (FBM), or without one: of the fulfillment network (FBA).
+
+    Stock is taken from the location with the lowest `priority` first.
+    """
+
+    location: PartyId
+    seller: PartyId | None = None
+    priority: Annotated[int, Field(ge=0, le=10_000)] = 100
+    profile: HandlingProfile
+
+    @property
+    def channel(self) -> Channel:
+        return Channel.FBA if self.seller is None else Channel.FBM
+
+
+class Listing(Body):
+    """`substitutes` are other SKUs of the same seller, the best first."""
+
+    seller: PartyId
+    sku: Sku
+    title: Name
+    unit_price: Amount
+    currency: Currency
+    weight_grams: Annotated[int, Field(ge=0, le=10**7)] | None = None
+    substitutes: tuple[Sku, ...] = ()
+
+
+class OpeningStock(Body):
+    """What lies at a location the first time that it is loaded; later changes are receipts and corrections."""
+
+    location: PartyId
+    seller: PartyId
+    sku: Sku
+    on_hand: Level
+
+
+class Catalog(Body):
+    """What `starter.py stock load` takes. Loading it again updates all but the stock."""
+
+    sellers: tuple[Seller, ...] = ()
+    locations: tuple[Location, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    stock: tuple[OpeningStock, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for field, keys in (
+            ("sellers", [(s.seller,) for s in self.sellers]),
+            ("locations", [(p.location,) for p in self.locations]),
+            ("listings", [(x.seller, x.sku) for x in self.listings]),
+            ("stock", [(x.location, x.seller, x.sku) for x in self.stock]),
+        ):
+            seen: set[tuple[str, ...]] = set()
+            for index, key in enumerate(keys):
+                if key in seen:
+                    raise ValueError(f"{field}.{index}: {' '.join(key)} stands twice")
+                seen.add(key)
+        return self
+
+
+class StockLevel(Frozen):
+    location: str
+    seller: str
+    sku: str
+    on_hand: int
+    reserved: int
+
+    @property
+    def available(self) -> int:
+        return self.on_hand - self.reserved
+
+
+class StockRefused(Frozen):
+    """Why stock cannot be loaded, received or corrected so; nothing was changed."""
+
+    reason: str

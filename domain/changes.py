@@ -1,0 +1,182 @@
+"""What has changed between two moments of an order, as the rows that lists and pages read."""
+
+from datetime import datetime
+from typing import TypeVar
+
+from domain.progress import (
+    Follow,
+    FulfillmentRow,
+    LineMoneyRow,
+    LineRow,
+    OrderRow,
+    ParcelRow,
+    Progress,
+)
+from domain.state import Line, OrderState, Parcel, ParcelStage, Phase
+from domain.status import attention, fulfillment_status, next_ship_by, order_status, promised_at
+from domain.units import Spot, Units
+
+_Row = TypeVar("_Row")
+
+
+def progress_since(saved: OrderState | None, state: OrderState, now: datetime) -> Progress:
+    """Everything that differs from `saved`; all of it where nothing was saved yet."""
+    old_entries = saved.entry_count if saved else 0
+    row = order_row(state)
+    return Progress(
+        order_id=state.order_id,
+        version=state.version,
+        at=now,
+        order=row if saved is None or row != order_row(saved) else None,
+        lines=_new_lines(saved, state),
+        units=_units(saved, state),
+        line_money=_line_money(saved, state),
+        fulfillments=_changed(tuple(_fulfillment_rows(saved)) if saved else (), tuple(_fulfillment_rows(state))),
+        parcels=_changed(tuple(_parcel_rows(saved)) if saved else (), tuple(_parcel_rows(state))),
+        entries=tuple(entry for entry in state.entries if entry.seq > old_entries),
+        mails=state.mails,
+        follow=_follow(saved, state),
+    )
+
+
+def is_empty(progress: Progress) -> bool:
+    return not (
+        progress.order
+        or progress.lines
+        or progress.units
+        or progress.line_money
+        or progress.fulfillments
+        or progress.parcels
+        or progress.entries
+        or progress.mails
+        or progress.follow
+    )
+
+
+def order_row(state: OrderState) -> OrderRow:
+    return OrderRow(
+        status=order_status(state),
+        attention=attention(state),
+        ship_by=next_ship_by(state),
+        promised_at=promised_at(state),
+        closed=state.phase is Phase.CLOSED,
+        unpaid=state.unpaid + state.written_off,
+        goodwill=state.money.goodwill,
+    )
+
+
+def _changed(before: tuple[_Row, ...], after: tuple[_Row, ...]) -> tuple[_Row, ...]:
+    return tuple(row for row in after if row not in before)
+
+
+def _new_lines(saved: OrderState | None, state: OrderState) -> tuple[LineRow, ...]:
+    """Lines never change but in their money; those placed are in the store already."""
+    known = {line.line_id for line in saved.lines} if saved else {line.line_id for line in state.lines}
+    return tuple(_line_row(line) for line in state.lines if line.line_id not in known)
+
+
+def _line_row(line: Line) -> LineRow:
+    return LineRow(
+        line_id=line.line_id,
+        sku=line.sku,
+        title=line.title,
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+        total=line.money.total,
+        seller=line.seller,
+        channel=line.channel,
+        replaces=line.replaces,
+    )
+
+
+def _units(saved: OrderState | None, state: OrderState) -> tuple[Units, ...]:
+    """Changed spots, with zero for those that were left."""
+    before = _counts(saved.units) if saved else {}
+    after = _counts(state.units)
+    changed = []
+    for line_id, spot in {**before, **after}:
+        quantity = after.get((line_id, spot), 0)
+        if before.get((line_id, spot), 0) != quantity:
+            changed.append(Units(line_id=line_id, spot=spot, quantity=quantity))
+    return tuple(changed)
+
+
+def _counts(units: tuple[Units, ...]) -> dict[tuple[str, Spot], int]:
+    return {(unit.line_id, unit.spot): unit.quantity for unit in units}
+
+
+def _line_money(saved: OrderState | None, state: OrderState) -> tuple[LineMoneyRow, ...]:
+    before = {line.line_id: line.money for line in saved.lines} if saved else {}
+    return tuple(
+        LineMoneyRow(
+            line_id=line.line_id,
+            captured=line.money.captured,
+            dropped=line.money.dropped,
+            refunded=line.money.refunded,
+        )
+        for line in state.lines
+        if before.get(line.line_id) != line.money and (line.money.captured or line.money.dropped or line.money.refunded)
+    )
+
+
+def _fulfillment_rows(state: OrderState) -> list[FulfillmentRow]:
+    return [
+        FulfillmentRow(
+            fulfillment_id=fulfillment.fulfillment_id,
+            seller=fulfillment.seller,
+            location=fulfillment.location,
+            channel=fulfillment.channel,
+            ship_by=fulfillment.ship_by,
+            deliver_by=fulfillment.deliver_by,
+            status=fulfillment_status(state, fulfillment),
+            handed_over_at=fulfillment.handed_over_at,
+        )
+        for fulfillment in state.fulfillments
+    ]
+
+
+def _parcel_rows(state: OrderState) -> list[ParcelRow]:
+    return [
+        ParcelRow(
+            parcel_id=parcel.parcel_id,
+            fulfillment_id=parcel.fulfillment_id,
+            stage=parcel.stage,
+            carrier=parcel.carrier,
+            tracking_number=parcel.tracking_number,
+            status=parcel.status,
+            shipped_at=parcel.shipped_at,
+            estimate=parcel.estimate,
+            delivered_at=parcel.delivered_at,
+            presumed_delivered=parcel.presumed_delivered,
+        )
+        for parcel in state.parcels
+    ]
+
+
+def _follow(saved: OrderState | None, state: OrderState) -> tuple[Follow, ...]:
+    """Parcels on their way whose number is new: the carrier is asked for their events."""
+    before = {_number(parcel) for parcel in saved.parcels if _is_tracked(parcel)} if saved else set()
+    promised = {f.fulfillment_id: f.deliver_by for f in state.fulfillments}
+    return tuple(
+        Follow(
+            parcel_id=parcel.parcel_id,
+            fulfillment_id=parcel.fulfillment_id,
+            carrier=parcel.carrier or "",
+            tracking_number=parcel.tracking_number or "",
+            method=state.method,
+            shipped_at=parcel.shipped_at,
+            deliver_by=promised[parcel.fulfillment_id],
+            factor=state.factor,
+            server_time=state.started_at + (parcel.shipped_at - state.origin) / state.factor,
+        )
+        for parcel in state.parcels
+        if _is_tracked(parcel) and _number(parcel) not in before and parcel.shipped_at is not None
+    )
+
+
+def _is_tracked(parcel: Parcel) -> bool:
+    return parcel.stage is ParcelStage.SHIPPED and parcel.tracking_number is not None
+
+
+def _number(parcel: Parcel) -> tuple[str, str | None]:
+    return parcel.parcel_id, parcel.tracking_number

@@ -1,0 +1,22 @@
+"""How a customer or seller is reached: looked up when a mail is sent, never carried by an order's messages."""
+
+from zoneinfo import ZoneInfo
+
+from domain.model import Frozen
+
+
+class Contact(Frozen):
+    """A recipient's name, address, IANA time zone and BCP 47 language (`en`, `en-GB`)."""
+
+    name: str
+    email: str
+    time_zone: str = "UTC"
+    language: str = "en"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone that dates are shown in: UTC where the name is unknown, since a mail must not wait for that."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):  # no such zone; no such file name; the name of a folder
+            return ZoneInfo("UTC")

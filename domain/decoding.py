@@ -1,0 +1,54 @@
+"""Reading bodies that come from outside: the model, or a refusal that names the field."""
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from domain.model import Frozen
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Refusal(Frozen):
+    """Why a body is not what it should be, field by field."""
+
+    reason: str
+
+
+def decode(model: type[_Model], arguments: tuple[Any, ...]) -> _Model | Refusal:
+    """One JSON object, as a strict model; a query may come without any body."""
+    if len(arguments) != 1:
+        if not arguments and not _required(model):
+            return model()
+        return Refusal(reason=f"expected one JSON object, got {len(arguments)} arguments")
+    body = arguments[0]
+    if isinstance(body, BaseModel):
+        body = body.model_dump(mode="json", exclude_unset=True)
+    if not isinstance(body, dict):
+        if body is None and not _required(model):
+            return model()
+        return Refusal(reason=f"expected one JSON object, got {_kind(body)}")
+    try:
+        # Strict JSON takes dates and enums as text; strict Python would want them as objects.
+        return model.model_validate_json(json.dumps(body))
+    except ValidationError as error:
+        return Refusal(reason="; ".join(_sentences(error)))
+
+
+def _required(model: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in model.model_fields.values())
+
+
+def _kind(body: Any) -> str:
+    return {"list": "an array", "str": "a text", "NoneType": "nothing"}.get(type(body).__name__, type(body).__name__)
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """`lines.0.quantity: Input should be greater than or equal to 1`; values are not repeated."""
+    sentences = []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        path = ".".join(str(part) for part in one["loc"])
+        words = one["msg"].removeprefix("Value error, ")
+        sentences.append(f"{path}: {words}" if path else words)
+    return sentences

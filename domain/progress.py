@@ -1,0 +1,107 @@
+"""What changed since the last write: the rows that lists and pages read, in one small object."""
+
+from datetime import datetime
+
+from domain.mails import Mail
+from domain.model import Frozen
+from domain.timeline import Entry
+from domain.units import Units
+
+
+class OrderRow(Frozen):
+    """The derived face of an order, as lists show it."""
+
+    status: str
+    attention: tuple[str, ...] = ()
+    ship_by: datetime | None = None
+    promised_at: datetime | None = None
+    closed: bool = False
+    unpaid: int = 0
+    """Minor units owed after handoff, written off ones included."""
+
+    goodwill: int = 0
+    """Minor units given back beside what the lines are worth."""
+
+
+class LineRow(Frozen):
+    """A line that came to be: at placing, or later as a substitute or reship."""
+
+    line_id: str
+    sku: str
+    title: str
+    quantity: int
+    unit_price: int
+    total: int
+    seller: str
+    channel: str
+    replaces: str | None = None
+
+
+class FulfillmentRow(Frozen):
+    fulfillment_id: str
+    seller: str
+    location: str
+    channel: str
+    ship_by: datetime
+    deliver_by: datetime
+    status: str
+    handed_over_at: datetime | None = None
+
+
+class ParcelRow(Frozen):
+    parcel_id: str
+    fulfillment_id: str
+    stage: str
+    carrier: str | None = None
+    tracking_number: str | None = None
+    status: str | None = None
+    shipped_at: datetime | None = None
+    estimate: datetime | None = None
+    delivered_at: datetime | None = None
+    presumed_delivered: bool = False
+
+
+class LineMoneyRow(Frozen):
+    """The money of a line, for the identities of the store; minor units."""
+
+    line_id: str
+    captured: int = 0
+    dropped: int = 0
+    refunded: int = 0
+
+
+class Follow(Frozen):
+    """A parcel that the carrier's events should now come for; asked through the outbox."""
+
+    parcel_id: str
+    fulfillment_id: str
+    carrier: str
+    tracking_number: str
+    method: str
+    shipped_at: datetime
+    deliver_by: datetime
+    factor: float
+    server_time: datetime | None = None
+    """The server's time when business time was `shipped_at`; None: when the carrier is asked."""
+
+
+class Progress(Frozen):
+    """Rows that changed, all of one version of the order; older versions never overwrite newer.
+
+    Writing it twice changes nothing: rows carry the version, entries their number, mails a key.
+    """
+
+    order_id: str
+    version: int
+    at: datetime
+    order: OrderRow | None = None
+    lines: tuple[LineRow, ...] = ()
+    units: tuple[Units, ...] = ()
+    """Units per spot; zero where a spot was left."""
+
+    line_money: tuple[LineMoneyRow, ...] = ()
+    fulfillments: tuple[FulfillmentRow, ...] = ()
+    parcels: tuple[ParcelRow, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    mails: tuple[Mail, ...] = ()
+    follow: tuple[Follow, ...] = ()
