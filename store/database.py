@@ -1,0 +1,86 @@
+"""The way to PostgreSQL: one pool per process, one place where its troubles become `Unavailable`."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from domain.requests import Unavailable
+
+STATEMENT_TIMEOUT_MS = 10_000
+"""Longer than any statement of ours; a lock that is held longer is somebody's crash, and a retry is due."""
+
+
+class Database:
+    """A pool of connections. `url` is like `postgresql+psycopg://user:password@host/database`.
+
+    Connections are not pinged before use: that would be a round trip per statement. After a restart of the server the
+    first call fails as `Unavailable`, SQLAlchemy throws the whole pool away, and the retry gets a fresh one.
+    """
+
+    def __init__(self, url: str | SecretStr, *, pool_size: int = 10, overflow: int = 10) -> None:
+        self._engine = create_async_engine(
+            plain_url(url),
+            pool_size=pool_size,
+            max_overflow=overflow,
+            pool_timeout=5,
+            pool_recycle=1800,
+            hide_parameters=True,  # errors end up in histories and logs, parameters hold addresses
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "openorders",
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+            },
+        )
+        # The same pool, without BEGIN and COMMIT around a single statement.
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        with unavailable():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncConnection]:
+        """For single statements, each a transaction of its own."""
+        with unavailable():
+            async with self._autocommit.connect() as connection:
+                yield connection
+
+    async def ready(self) -> bool:
+        try:
+            async with self.statement() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Unavailable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def plain_url(url: str | SecretStr) -> str:
+    return url.get_secret_value() if isinstance(url, SecretStr) else url
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Tell trouble, which passes, from bugs. Only the error's class and code are told on: its text may hold the DSN,
+    its parameters personal data, and what an activity raises stands in the order's history for good.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        code = getattr(error.orig, "sqlstate", None)
+        raise Unavailable(f"PostgreSQL: {type(error.orig).__name__} ({code or 'no connection'})") from None
+    except PoolTimeout:
+        raise Unavailable("PostgreSQL: no connection of the pool is free") from None
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(f"PostgreSQL: {type(error.orig).__name__}, the connection was lost") from None
+        raise

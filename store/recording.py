@@ -1,0 +1,234 @@
+"""Recording an order: all of its rows or none, and what an order id means that is there already."""
+
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, Select, Text, and_, bindparam, cast, exists, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.money import line_totals
+from domain.placing import PlaceOrder
+from domain.requests import ListedLine, RecordedOrder, RecordOrder
+from domain.results import OrderResult
+from domain.state import OrderStatus
+from domain.units import Place
+from store.promises import promise_from
+from store.recordsets import insert_rows, recordset
+from store.tables.catalog import listings, locations
+from store.tables.orders import order_contacts, order_lines, order_units, orders
+from store.tables.payments import payments
+
+
+async def record(connection: AsyncConnection, request: RecordOrder) -> RecordedOrder:
+    """Two statements for a new order; each is a transaction of its own, since only the second writes."""
+    order = request.order
+    found = (await connection.execute(_IN_CATALOG, {"lines": _cart(order)})).all()
+    unknown = tuple((row.position, row.sku, row.seller) for row in found if row.profile is None)
+    if not unknown:
+        listed = [_listed(row, request) for row in found]
+        inserted = await connection.scalar(_RECORD, _new_rows(request, listed))
+        if inserted:
+            return RecordedOrder(verdict="new", lines=tuple(listed), first_run_id=request.first_run_id)
+    # An order of before is known even where its SKUs are not sold any more.
+    recorded = await _recorded(connection, request)
+    return recorded or RecordedOrder(verdict="unknown_sku", unknown=unknown)
+
+
+# -- the catalog, for the lines of a cart ---------------------------------------
+
+
+def _cart(order: PlaceOrder) -> list[dict[str, Any]]:
+    return [
+        {"position": position, "line_id": line.line_id, "sku": line.sku, "seller": line.seller, "channel": line.channel}
+        for position, line in enumerate(order.lines)
+    ]
+
+
+def _in_catalog() -> Select[Any]:
+    """Each line with its title and the profile of the location that comes first; without one it cannot be sold."""
+    line = recordset("lines", [order_lines.c[name] for name in ("position", "line_id", "sku", "seller", "channel")])
+    place = (
+        select(cast(locations.c.profile, Text).label("profile"))
+        .where(
+            locations.c.channel == line.c.channel,
+            or_(locations.c.seller_id == line.c.seller, locations.c.seller_id.is_(None)),
+            listings.c.sku.is_not(None),
+        )
+        .order_by(locations.c.priority, locations.c.location_id)
+        .limit(1)
+        .lateral("place")
+    )
+    return (
+        select(line.c.position, line.c.line_id, line.c.sku, line.c.seller, listings.c.title, place.c.profile)
+        .select_from(line)
+        .outerjoin(listings, and_(listings.c.seller_id == line.c.seller, listings.c.sku == line.c.sku))
+        .outerjoin(place, true())
+        .order_by(line.c.position)
+    )
+
+
+_IN_CATALOG = _in_catalog()
+
+
+def _listed(row: Row[Any], request: RecordOrder) -> ListedLine:
+    order = request.order
+    promise = promise_from(
+        row.profile, request.placed_at, order.shipping.method, order.ship_to.country, order.customer.time_zone
+    )
+    return ListedLine(
+        line_id=row.line_id,
+        title=row.title,
+        ship_by=order.promised_ship_by or promise.ship_by,
+        deliver_by=order.promised_by or promise.deliver_by,
+        earliest_delivery=min(promise.earliest_delivery, order.promised_by or promise.earliest_delivery),
+    )
+
+
+# -- recording -------------------------------------------------------------------
+
+
+_ORDER_FIELDS = (
+    *("body_hash", "first_run_id", "customer_id", "currency", "items", "shipping", "tax", "discount", "total"),
+    *("method", "country", "placed_at", "factor", "given_ship_by", "given_deliver_by", "status", "promised_at"),
+    *("ship_by", "updated_at"),
+)
+_LINE_FIELDS = (
+    *("line_id", "position", "sku", "title", "quantity", "unit_price", "total", "seller", "channel"),
+    *("ship_by", "deliver_by", "earliest_delivery"),
+)
+_PAYMENT_FIELDS = ("payment_id", "kind", "token", "amount", "currency")
+
+
+def _new_rows(request: RecordOrder, listed: list[ListedLine]) -> dict[str, Any]:
+    order = request.order
+    return {
+        "order_id": order.order_id,
+        "order_row": [
+            {
+                "body_hash": request.body_hash,
+                "first_run_id": request.first_run_id,
+                "customer_id": order.customer.id,
+                "currency": order.currency,
+                "items": sum(line.quantity * line.unit_price for line in order.lines),
+                "shipping": order.shipping.price,
+                "tax": order.tax,
+                "discount": order.discount,
+                "total": order.total,
+                "method": order.shipping.method,
+                "country": order.ship_to.country,
+                "placed_at": request.placed_at.isoformat(),
+                "factor": order.clock.factor,
+                "given_ship_by": _iso(order.promised_ship_by),
+                "given_deliver_by": _iso(order.promised_by),
+                "status": OrderStatus.PENDING,
+                "promised_at": max(line.deliver_by for line in listed).isoformat(),
+                "ship_by": None,  # until a seller has something to ship
+                "updated_at": request.placed_at.isoformat(),
+            }
+        ],
+        "contact": [
+            {
+                "name": order.customer.name,
+                "email": order.customer.email,
+                "time_zone": order.customer.time_zone,
+                "address": order.ship_to.model_dump(mode="json"),
+            }
+        ],
+        "lines": [
+            line.model_dump(mode="json", include={"line_id", "sku", "quantity", "unit_price", "seller", "channel"})
+            | listing.model_dump(mode="json")
+            | {"position": position, "total": total}
+            for position, (line, listing, total) in enumerate(zip(order.lines, listed, line_totals(order), strict=True))
+        ],
+        "payments": [
+            {
+                "payment_id": str(number),
+                "kind": payment.kind,
+                "token": payment.token,
+                "amount": payment.amount,
+                "currency": order.currency,
+            }
+            for number, payment in enumerate(order.payments, start=1)
+        ],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _record() -> Select[Any]:
+    """All rows of a new order or none: whoever inserts the order's own row inserts the rest, in the same statement."""
+    order_id = bindparam("order_id", type_=Text)
+    new = (
+        insert_rows(orders, "order_row", _ORDER_FIELDS, order_id=order_id)
+        .on_conflict_do_nothing(index_elements=["order_id"])
+        .returning(orders.c.order_id)
+        .cte("new")
+    )
+    only_if = exists(select(new.c.order_id))
+    return (
+        select(func.count())
+        .select_from(new)
+        .add_cte(
+            insert_rows(
+                order_contacts, "contact", ["name", "email", "time_zone", "address"], only_if=only_if, order_id=order_id
+            ).cte("new_contact"),
+            insert_rows(order_lines, "lines", _LINE_FIELDS, only_if=only_if, order_id=order_id).cte("new_lines"),
+            insert_rows(payments, "payments", _PAYMENT_FIELDS, only_if=only_if, order_id=order_id).cte("new_payments"),
+        )
+    )
+
+
+_RECORD = _record()
+
+
+# -- a repeated order id ---------------------------------------------------------
+
+
+async def _recorded(connection: AsyncConnection, request: RecordOrder) -> RecordedOrder | None:
+    """What the order that is there already means for this one; None where there is none."""
+    order_id = request.order.order_id
+    row = (await connection.execute(select(orders).where(orders.c.order_id == order_id))).one_or_none()
+    if row is None:
+        return None
+    if row.body_hash != request.body_hash:
+        return RecordedOrder(verdict="conflict", first_run_id=row.first_run_id)
+    # Our own insert, whose answer was lost, is new still.
+    verdict: Literal["new", "same"] = "new" if row.first_run_id == request.first_run_id else "same"
+    lines = await connection.execute(
+        select(*(order_lines.c[field] for field in ListedLine.model_fields))
+        .where(order_lines.c.order_id == order_id, order_lines.c.position.is_not(None))
+        .order_by(order_lines.c.position)
+    )
+    result = None
+    if verdict == "same":
+        result = json.dumps(row.result) if row.result else (await _result_so_far(connection, row)).model_dump_json()
+    return RecordedOrder(
+        verdict=verdict,
+        lines=tuple(ListedLine.model_validate(line._asdict()) for line in lines),
+        result=result,
+        first_run_id=row.first_run_id,
+    )
+
+
+async def _result_so_far(connection: AsyncConnection, order: Row[Any]) -> OrderResult:
+    """The result as it would be now, for an order whose workflow has not ended or was terminated."""
+    units = await connection.execute(
+        select(order_units.c.place, func.sum(order_units.c.quantity).label("quantity"))
+        .where(order_units.c.order_id == order.order_id, order_units.c.quantity > 0)
+        .group_by(order_units.c.place)
+    )
+    sums = [func.coalesce(func.sum(payments.c[name]), 0).label(name) for name in ("captured", "refunded", "voided")]
+    money = (await connection.execute(select(*sums).where(payments.c.order_id == order.order_id))).one()
+    return OrderResult(
+        order_id=order.order_id,
+        status=order.status,
+        units={Place(row.place).value: int(row.quantity) for row in units},
+        captured=int(money.captured),
+        refunded=int(money.refunded),
+        voided=int(money.voided),
+        currency=order.currency,
+        attention=tuple(order.attention),
+    )

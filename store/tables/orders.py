@@ -1,0 +1,175 @@
+"""Orders as lists and pages show them. The workflow is the truth of an open order; `version` says how new a row is.
+
+Foreign keys stand where rows are written once. Units, money and the timeline are written with every step, and a check
+per row would cost more than it could find.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from store.metadata import metadata
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    Column("first_run_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("items", BigInteger, nullable=False),
+    Column("shipping", BigInteger, nullable=False),
+    Column("tax", BigInteger, nullable=False),
+    Column("discount", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("factor", Float, nullable=False),
+    # Server time at which the order's business time was `placed_at`.
+    Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Promised by the marketplace itself, in the body; None where we computed the promise.
+    Column("given_ship_by", DateTime(timezone=True)),
+    Column("given_deliver_by", DateTime(timezone=True)),
+    Column("status", Text, nullable=False),
+    Column("attention", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("ship_by", DateTime(timezone=True)),
+    Column("promised_at", DateTime(timezone=True)),
+    Column("closed", Boolean, nullable=False, server_default=text("false")),
+    Column("unpaid", BigInteger, nullable=False, server_default="0"),
+    Column("goodwill", BigInteger, nullable=False, server_default="0"),
+    Column("result", JSONB),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index(None, "status", "order_id"),
+    Index(None, "ship_by", "order_id"),
+    Index("ix_orders_attention", "attention", postgresql_using="gin", postgresql_where=text("attention <> '{}'")),
+    Index(None, "customer_id"),
+    postgresql_with={"fillfactor": 80},
+)
+
+order_contacts = Table(
+    "order_contacts",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.order_id"), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("address", JSONB, nullable=False),
+)
+"""All personal data of an order, and nothing else holds any: erasing it is one row."""
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.order_id"), primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    # In the body; None for a substitute or reship, which came later.
+    Column("position", Integer),
+    Column("sku", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("seller", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("replaces", Text),
+    Column("ship_by", DateTime(timezone=True)),
+    Column("deliver_by", DateTime(timezone=True)),
+    Column("earliest_delivery", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False, server_default="0"),
+    CheckConstraint("quantity > 0", name="quantity"),
+    Index(None, "seller", "order_id"),
+)
+
+line_money = Table(
+    "line_money",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("captured", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("refunded <= captured", name="refunded"),
+)
+
+order_units = Table(
+    "order_units",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("place", Text, primary_key=True),
+    # Empty where the units are in no fulfillment or parcel: a primary key takes no NULL.
+    Column("fulfillment_id", Text, primary_key=True, server_default=""),
+    Column("parcel_id", Text, primary_key=True, server_default=""),
+    # Zero stays as a row: its version keeps an older write from bringing the units back.
+    Column("quantity", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("quantity >= 0", name="quantity"),
+)
+
+fulfillments = Table(
+    "fulfillments",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.order_id"), primary_key=True),
+    Column("fulfillment_id", Text, primary_key=True),
+    Column("seller", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("ship_by", DateTime(timezone=True), nullable=False),
+    Column("deliver_by", DateTime(timezone=True), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("handed_over_at", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False),
+    Index(None, "seller", "ship_by"),
+)
+
+parcels = Table(
+    "parcels",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("parcel_id", Text, primary_key=True),
+    Column("fulfillment_id", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("carrier", Text),
+    Column("tracking_number", Text),
+    Column("status", Text),
+    Column("shipped_at", DateTime(timezone=True)),
+    Column("estimate", DateTime(timezone=True)),
+    Column("delivered_at", DateTime(timezone=True)),
+    Column("presumed_delivered", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index(None, "tracking_number"),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("fulfillment_id", Text),
+    Column("before", Text),
+    Column("after", Text),
+    Column("version", Integer, nullable=False),
+)

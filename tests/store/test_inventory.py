@@ -1,0 +1,53 @@
+"""Loading, receiving, correcting."""
+
+import pytest
+
+from domain.catalog import Catalog, OpeningStock, StockLevel, StockRefused
+from store.database import Database
+from tests.store.shop import Shop
+
+
+async def test_loading_twice_opens_the_stock_once_and_updates_the_rest(database: Database) -> None:
+    shop = await Shop(database, near=5).open()
+    await shop.reserve(await shop.placed(2))
+    assert await shop.inventory.load(shop.catalog(title="Big mug")) is None
+    assert await shop.level(shop.near) == (5, 2)
+    assert (await shop.place(shop.order(1))).lines[0].title == "Big mug"
+
+
+async def test_a_delivery_counts_once(database: Database) -> None:
+    shop = await Shop(database).open()
+    for _ in range(2):
+        level = await shop.inventory.receive(shop.near, shop.seller, "mug", 5, f"{shop.seller}-delivery")
+    assert level == StockLevel(location=shop.near, seller=shop.seller, sku="mug", on_hand=5, reserved=0)
+
+
+async def test_a_correction_never_takes_what_is_reserved(database: Database) -> None:
+    shop = await Shop(database, near=5).open()
+    await shop.reserve(await shop.placed(3))
+    refused = await shop.inventory.correct(shop.near, shop.seller, "mug", -3, f"{shop.seller}-1", "counted")
+    assert refused == StockRefused(reason=f"on_hand: mug at {shop.near} would be 2, 3 are reserved")
+    corrected = await shop.inventory.correct(shop.near, shop.seller, "mug", -2, f"{shop.seller}-2", "counted")
+    assert isinstance(corrected, StockLevel)
+    assert corrected.available == 0
+
+
+@pytest.mark.parametrize(("location", "sku"), [("nowhere", "mug"), ("near", "unheard-of")])
+async def test_stock_of_what_nobody_knows_is_refused(database: Database, location: str, sku: str) -> None:
+    shop = await Shop(database).open()
+    place = shop.near if location == "near" else location
+    assert isinstance(await shop.inventory.receive(place, shop.seller, sku, 1, shop.seller), StockRefused)
+
+
+async def test_a_location_of_another_seller_takes_no_stock_of_ours(database: Database) -> None:
+    shop, other = await Shop(database).open(), await Shop(database).open()
+    stray = OpeningStock(location=other.near, seller=shop.seller, sku="mug", on_hand=1)
+    assert isinstance(await shop.inventory.load(Catalog(stock=(stray,))), StockRefused)
+    assert await shop.inventory.levels(location=other.near, seller=shop.seller) == ()
+
+
+async def test_a_catalog_of_an_unknown_seller_is_refused_whole(database: Database) -> None:
+    shop = Shop(database, near=1)
+    refused = await shop.inventory.load(shop.catalog().model_copy(update={"sellers": ()}))
+    assert refused == StockRefused(reason=f"seller: nobody knows {shop.seller}")
+    assert await shop.inventory.levels(seller=shop.seller) == ()
