@@ -1,0 +1,59 @@
+"""The order's own rows: recorded when placed, saved as it goes, closed with its result."""
+
+from temporalio import activity
+
+from activities.ports import OrderStore
+from activities.steps import AcceptInput, CloseInput, Step
+from domain.effects import RecordDelivery, RecordPacking, ResendMail, SaveAddress
+from domain.placing import body_hash
+from domain.progress import Progress
+from domain.requests import RecordedOrder, RecordOrder
+
+
+class OrderActivities:
+    def __init__(self, store: OrderStore) -> None:
+        self._store = store
+
+    @activity.defn
+    async def record_order(self, step: AcceptInput) -> RecordedOrder:
+        """Name, address and mail go to the store here; later payloads carry ids."""
+        return await self._store.record_order(
+            RecordOrder(
+                order=step.order,
+                body_hash=body_hash(step.order),
+                first_run_id=step.first_run_id,
+                placed_at=step.placed_at,
+            )
+        )
+
+    @activity.defn
+    async def save_progress(self, progress: Progress) -> None:
+        await self._store.save(progress)
+
+    @activity.defn
+    async def record_packing(self, step: Step[RecordPacking]) -> None:
+        """Packing: its parcels and contents, checked before, become rows for seller and carrier."""
+        await self._save(step.progress)
+
+    @activity.defn
+    async def confirm_delivery(self, step: Step[RecordDelivery]) -> None:
+        """Delivery confirmation: proof and date become rows, the mail to the customer is due."""
+        await self._save(step.progress)
+
+    @activity.defn
+    async def change_address(self, step: Step[SaveAddress]) -> None:
+        effect = step.effect
+        await self._store.change_address(step.order_id, effect.key, effect.ship_to, step.progress)
+
+    @activity.defn
+    async def resend_mail(self, step: Step[ResendMail]) -> bool:
+        effect = step.effect
+        return await self._store.resend_mail(step.order_id, effect.key, effect.mail_key, step.progress)
+
+    @activity.defn
+    async def close_order(self, step: CloseInput) -> None:
+        await self._store.close(step.progress, step.result.model_dump_json())
+
+    async def _save(self, progress: Progress | None) -> None:
+        if progress is not None:
+            await self._store.save(progress)

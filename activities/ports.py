@@ -1,0 +1,134 @@
+"""What the activities need from the outside: one protocol per port, met in `worker.py`.
+
+Refused is a value; unavailable is `domain.requests.Unavailable`, which Temporal retries.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from domain.effects import Reserve, StockItem, Want
+from domain.placing import Address, PaymentMeans
+from domain.progress import Progress
+from domain.requests import (
+    BackorderAllocation,
+    LabelOutcome,
+    LabelRequest,
+    MoveKind,
+    NetworkOrder,
+    PaymentMove,
+    ProviderOutcome,
+    QueuedMessage,
+    RecordedOrder,
+    RecordOrder,
+    Reservation,
+)
+
+
+class OrderStore(Protocol):
+    async def record_order(self, request: RecordOrder) -> RecordedOrder:
+        """Insert the order, its contact, lines and payments; known by hash and first run id."""
+        ...
+
+    async def save(self, progress: Progress) -> None: ...
+
+    async def change_address(self, order_id: str, key: str, address: Address, progress: Progress | None) -> None: ...
+
+    async def resend_mail(self, order_id: str, key: str, mail_key: str, progress: Progress | None) -> bool:
+        """Put a copy of a mail into the outbox; false where no such mail was ever written."""
+        ...
+
+    async def close(self, progress: Progress, result: str) -> None:
+        """Save the last progress and the JSON result, which a repeated order id gets back."""
+        ...
+
+
+class StockStore(Protocol):
+    """Every call has a key: the second call with it gives the first one's result."""
+
+    async def reserve(self, order_id: str, effect: Reserve, progress: Progress | None) -> Reservation:
+        """Reserve all wants in one transaction; what is short stays unreserved and is named."""
+        ...
+
+    async def release(
+        self,
+        order_id: str,
+        key: str,
+        items: tuple[StockItem, ...],
+        missing: bool,
+        progress: Progress | None,
+    ) -> None:
+        """Lower reserved; with `missing` also on hand, as the seller found nothing there."""
+        ...
+
+    async def hand_over(self, order_id: str, key: str, items: tuple[StockItem, ...], progress: Progress | None) -> None:
+        """Lower reserved and on hand together."""
+        ...
+
+    async def register_backorder(
+        self, order_id: str, key: str, want: Want, placed_at: datetime, progress: Progress | None
+    ) -> None: ...
+
+    async def cancel_backorder(
+        self, order_id: str, key: str, backorder_key: str, progress: Progress | None
+    ) -> tuple[BackorderAllocation, ...]:
+        """Stop allocating; gives every allocation ever made for it."""
+        ...
+
+
+class PaymentLedger(Protocol):
+    """The store's side of payments: what is to be done is written down before it is done.
+
+    A plan with a known key is given again as it was, with what has been settled since.
+    """
+
+    async def plan(self, order_id: str, key: str, move: MoveKind, amount: int | None) -> tuple[PaymentMove, ...]:
+        """Lock the order's payments and spread the amount over them; `None`: all that is left."""
+        ...
+
+    async def add(self, order_id: str, payment_ids: tuple[str, ...], payments: tuple[PaymentMeans, ...]) -> None:
+        """Payments given later; those already there are left as they are."""
+        ...
+
+    async def settle(self, move: PaymentMove, outcome: ProviderOutcome) -> None: ...
+
+
+class PaymentProvider(Protocol):
+    """The outside party that moves money; idempotent by key, a key with another body is refused."""
+
+    several_captures: bool
+
+    async def authorize(self, key: str, token: str, amount: int, currency: str) -> ProviderOutcome: ...
+
+    async def capture(self, key: str, reference: str, amount: int) -> ProviderOutcome: ...
+
+    async def refund(self, key: str, reference: str, amount: int) -> ProviderOutcome: ...
+
+    async def void(self, key: str, reference: str, amount: int) -> ProviderOutcome: ...
+
+
+class CarrierPort(Protocol):
+    async def buy_label(self, request: LabelRequest) -> LabelOutcome: ...
+
+    async def void_label(self, order_id: str, key: str, carrier: str, tracking_number: str) -> bool: ...
+
+
+class NetworkPort(Protocol):
+    async def create(self, order: NetworkOrder) -> str:
+        """Ask the network to fulfill; gives its status, one of Amazon's words."""
+        ...
+
+    async def cancel(self, order_id: str, fulfillment_id: str, key: str) -> bool:
+        """False where the network is already processing."""
+        ...
+
+
+class MessageQueue(Protocol):
+    """Messages to orders, sent when due by the outbox; how a simulation survives the night."""
+
+    async def schedule(self, messages: tuple[QueuedMessage, ...]) -> None:
+        """Add them; a key already there is left as it is."""
+        ...
+
+    async def withdraw(self, order_id: str, key_prefix: str) -> int:
+        """Remove those not sent yet whose key starts so; gives how many."""
+        ...

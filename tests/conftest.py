@@ -1,0 +1,52 @@
+"""Real servers for every test that wants them: started once, with a fresh database and task queue per module."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from localstack.stack import Stack
+from store.migrations import migrate
+from tests.shop import Shop, open_shop
+from workflows.names import SEARCH_ATTRIBUTES
+
+_TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_machine() -> None:
+    """A developer's own servers are not to be met by tests."""
+    for name in [*os.environ]:
+        if name.startswith(("TEMPORAL_", "OPENORDERS_SMTP", "OPENORDERS_DATABASE")):
+            del os.environ[name]
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with Stack.temporary(SEARCH_ATTRIBUTES) as stack:
+        asyncio.run(migrate(stack.postgres.create_database(_TEMPLATE)))
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def fresh_database(stack: Stack) -> Callable[[], str]:
+    """Makes a database that nobody else uses, with the schema; gives its URL."""
+    numbers = count(1)
+    return lambda: stack.postgres.create_database(f"test_{next(numbers)}", template=_TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+async def client(stack: Stack) -> Client:
+    return await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture(scope="module")
+async def shop(stack: Stack, client: Client, fresh_database: Callable[[], str]) -> AsyncIterator[Shop]:
+    async with open_shop(stack, client, fresh_database()) as shop:
+        yield shop

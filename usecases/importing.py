@@ -1,0 +1,136 @@
+"""Many orders at once: from JSON Lines, or whatever else gives bodies. Safe to run again, every row is answered for."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
+from typing import Any, Literal, NamedTuple, TextIO
+
+from domain.model import Frozen
+from usecases.errors import InvalidOrder, OrderConflict, OrderError, Unreachable
+from usecases.orders import Orders, Placed
+
+AT_ONCE = 20
+TRIES = 4
+"""For a row that nobody answered; the waits between them are 1, 2 and 4 seconds."""
+
+
+class ImportRow(NamedTuple):
+    """Where the row stands, and its body; or why there is none."""
+
+    where: str
+    body: Any = None
+    reason: str | None = None
+
+
+class RowTrouble(Frozen):
+    """A row that is no open order now, and why. `unreachable` rows are worth another run."""
+
+    where: str
+    order_id: str | None
+    kind: Literal["invalid", "conflict", "refused", "unreachable"]
+    reason: str
+
+
+class ImportReport(Frozen):
+    """`same`: placed by an earlier run, still open; `finished`: placed earlier and at its end."""
+
+    rows: int = 0
+    new: int = 0
+    same: int = 0
+    finished: int = 0
+    troubles: tuple[RowTrouble, ...] = ()
+
+
+def json_lines(file: TextIO) -> Iterator[ImportRow]:
+    """One body a line; empty lines are left out."""
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        try:
+            yield ImportRow(where, json.loads(line))
+        except (ValueError, RecursionError) as error:
+            yield ImportRow(where, reason=f"no JSON: {error}")
+
+
+async def import_orders(
+    orders: Orders,
+    rows: Iterable[ImportRow],
+    *,
+    told: Callable[[ImportReport], object] = lambda _: None,
+    at_once: int = AT_ONCE,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> ImportReport:
+    """Place every row; `told` hears of the report so far after each. Troubles are listed in the order of the rows."""
+    report = ImportReport()
+    troubles: dict[int, RowTrouble] = {}
+    async with aclosing(_answers(orders, rows, at_once, sleep)) as answers:
+        async for number, answer in answers:
+            if isinstance(answer, RowTrouble):
+                troubles[number] = answer
+            report = _counted(report, answer, troubles)
+            told(report)
+    return report
+
+
+def _counted(report: ImportReport, answer: Placed | RowTrouble, troubles: dict[int, RowTrouble]) -> ImportReport:
+    outcome = answer.outcome if isinstance(answer, Placed) else None
+    return ImportReport(
+        rows=report.rows + 1,
+        new=report.new + (outcome == "new"),
+        same=report.same + (outcome == "running_same"),
+        finished=report.finished + (outcome == "finished_same"),
+        troubles=report.troubles if outcome else tuple(troubles[number] for number in sorted(troubles)),
+    )
+
+
+async def _answers(
+    orders: Orders, rows: Iterable[ImportRow], at_once: int, sleep: Callable[[float], Awaitable[object]]
+) -> AsyncGenerator[tuple[int, Placed | RowTrouble], None]:
+    """As they come in, with the row's number; no more rows are read than are being placed."""
+    numbered = enumerate(rows)
+    running: set[asyncio.Task[tuple[int, Placed | RowTrouble]]] = set()
+    try:
+        while True:
+            while len(running) < at_once and (row := next(numbered, None)) is not None:
+                running.add(asyncio.create_task(_answer(orders, *row, sleep)))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _answer(
+    orders: Orders, number: int, row: ImportRow, sleep: Callable[[float], Awaitable[object]]
+) -> tuple[int, Placed | RowTrouble]:
+    order_id = row.body.get("order_id") if isinstance(row.body, dict) else None
+    order_id = order_id if isinstance(order_id, str) else None
+    if row.reason is not None:
+        return number, RowTrouble(where=row.where, order_id=order_id, kind="invalid", reason=row.reason)
+    seconds = 1.0
+    for attempt in range(1, TRIES + 1):
+        try:
+            placed = await orders.place(row.body)
+            # Asked of those of an earlier run as well: it may have ended before it heard of a refusal.
+            if placed.outcome != "finished_same" and (refusal := await orders.refusal(placed.order_id)) is not None:
+                raise refusal
+            return number, placed
+        except Unreachable as error:
+            if attempt == TRIES:
+                return number, RowTrouble(where=row.where, order_id=order_id, kind="unreachable", reason=error.reason)
+            await sleep(seconds)
+            seconds *= 2
+        except OrderError as error:
+            kind: Literal["invalid", "conflict", "refused"] = "refused"
+            if isinstance(error, InvalidOrder):
+                kind = "invalid"
+            elif isinstance(error, OrderConflict):
+                kind = "conflict"
+            return number, RowTrouble(where=row.where, order_id=order_id, kind=kind, reason=error.reason)
+    raise AssertionError("the last try returns")

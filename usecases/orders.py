@@ -1,0 +1,321 @@
+"""Orders from the outside: place them, send them messages, ask them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.decoding import Refusal, decode
+from domain.messages import MESSAGES, QUERIES, Message, Query
+from domain.model import Frozen
+from domain.placing import PlaceOrder, body_hash
+from domain.requests import Unavailable
+from domain.results import OrderResult
+from usecases.errors import (
+    InvalidMessage,
+    InvalidOrder,
+    OrderClosed,
+    OrderConflict,
+    OrderError,
+    OrderNotFound,
+    Refused,
+    Unreachable,
+)
+from workflows.names import TASK_QUEUE, WORKFLOW, workflow_id
+
+BODY_HASH = "body_hash"
+"""In the memo of a workflow: which body it was started with, without showing it."""
+
+RPC_TIMEOUT = timedelta(seconds=10)
+
+_Body = Mapping[str, Any] | BaseModel
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class KnownOrder(Frozen):
+    """What PostgreSQL knows of an order id; `result` once the order has ended."""
+
+    body_hash: str
+    result: OrderResult | None = None
+
+
+class KnownOrders(Protocol):
+    """Satisfied by the store: it remembers an order longer than Temporal does."""
+
+    async def known_order(self, order_id: str) -> KnownOrder | None: ...
+
+
+class Placed(Frozen):
+    """`new`; or the same order again, which is still running, or has ended with `result`."""
+
+    order_id: str
+    outcome: Literal["new", "running_same", "finished_same"]
+    result: OrderResult | None = None
+
+
+class Orders:
+    """All methods raise `OrderError`s only. Anything that raised `Unreachable` may be sent again."""
+
+    def __init__(
+        self,
+        client: Client,
+        known: KnownOrders | None = None,
+        *,
+        task_queue: str = TASK_QUEUE,
+        rpc_timeout: timedelta = RPC_TIMEOUT,
+        eager_start: bool = False,
+    ) -> None:
+        """With `eager_start` a worker in this process may be handed the first step without a poll."""
+        self._client = client
+        self._known = known
+        self._task_queue = task_queue
+        self._rpc_timeout = rpc_timeout
+        self._eager_start = eager_start
+
+    async def place(self, body: _Body) -> Placed:
+        """Start the order, or say what has become of it: the same body again never has an effect twice.
+
+        Raises `InvalidOrder` before anything starts, and `OrderConflict` where the id stands for another body. What
+        only the catalog knows, such as an unknown SKU, is refused by the order itself: see `refusal`.
+        """
+        order = _decoded(PlaceOrder, body, InvalidOrder)
+        fingerprint = body_hash(order)
+        known = await self._ask_store(order.order_id)
+        if known is not None:
+            _same_or_conflict(order.order_id, known.body_hash, fingerprint)
+            if known.result is not None:
+                return Placed(order_id=order.order_id, outcome="finished_same", result=known.result)
+        try:
+            async with self._calls(order.order_id):
+                await self._client.start_workflow(
+                    WORKFLOW,
+                    order.model_dump(mode="json", exclude_unset=True),
+                    id=workflow_id(order.order_id),
+                    task_queue=self._task_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    # One that failed was refused: it may be placed again once the catalog has been mended.
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    memo={BODY_HASH: fingerprint},
+                    static_summary=f"{len(order.lines)} lines, {order.total} {order.currency} in minor units",
+                    rpc_timeout=self._rpc_timeout,
+                    request_eager_start=self._eager_start,
+                )
+        except WorkflowAlreadyStartedError:
+            return await self._placed_before(order.order_id, fingerprint)
+        return Placed(order_id=order.order_id, outcome="new")
+
+    async def refusal(self, order_id: str) -> OrderError | None:
+        """Wait until a new order has been recorded: why it was refused, or None where it goes on.
+
+        Raises `Unreachable` where nobody could look at it yet; the order stands, and waits for that.
+        """
+        handle = self._handle(order_id)
+        deadline = asyncio.get_running_loop().time() + self._rpc_timeout.total_seconds()
+        async with self._calls(order_id):
+            while not await self._is_recorded(handle):
+                description = await handle.describe(rpc_timeout=self._rpc_timeout)
+                if description.status is WorkflowExecutionStatus.FAILED:
+                    return await _why_it_failed(handle)
+                if description.status is not WorkflowExecutionStatus.RUNNING:
+                    return None
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unreachable("the order waits to be recorded: is PostgreSQL running?")
+                await asyncio.sleep(0.1)
+        return None
+
+    async def _is_recorded(self, handle: WorkflowHandle[Any, Any]) -> bool:
+        """The query is answered after the first step, which is where an order is recorded or refused."""
+        try:
+            await handle.query("status", {}, rpc_timeout=self._rpc_timeout)
+        except WorkflowQueryFailedError:
+            return False
+        return True
+
+    async def result(self, order_id: str) -> OrderResult:
+        """Wait for the order's end, however long that takes."""
+        async with self._calls(order_id):
+            handle = self._client.get_workflow_handle(workflow_id(order_id), result_type=OrderResult)
+            try:
+                result: OrderResult = await handle.result()
+            except WorkflowFailureError as error:
+                raise _failure(error.cause) from None
+        return result
+
+    async def signal(self, order_id: str, name: str, body: _Body) -> None:
+        """Returns as soon as Temporal has it; a refusal stands in the timeline then."""
+        message = _message(name)
+        if not message.signal:
+            raise InvalidMessage(f"{name} is sent as an update, not as a signal")
+        payload = _decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        async with self._calls(order_id):
+            await self._handle(order_id).signal(name, payload, rpc_timeout=self._rpc_timeout)
+
+    async def update(self, order_id: str, name: str, body: _Body, *, update_id: str | None = None) -> Frozen:
+        """Send a message and wait for its answer, a model as `MESSAGES` says.
+
+        With an `update_id` it may be sent again without a second effect. Raises `Refused` with the order's reason.
+        """
+        message = _message(name)
+        if not message.update:
+            raise InvalidMessage(f"{name} is sent as a signal, not as an update")
+        payload = _decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        async with self._calls(order_id):
+            answer: Frozen = await self._handle(order_id).execute_update(
+                name, payload, id=update_id, result_type=message.result, rpc_timeout=self._rpc_timeout
+            )
+        return answer
+
+    async def query(self, order_id: str, name: str, body: _Body | None = None) -> Frozen:
+        """Also after the end, as long as Temporal keeps the order."""
+        query = _query(name)
+        payload = _decoded(query.body, body or {}, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        async with self._calls(order_id):
+            answer: Frozen = await self._handle(order_id).query(
+                name, payload, result_type=query.result, rpc_timeout=self._rpc_timeout
+            )
+        return answer
+
+    def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(workflow_id(order_id))
+
+    # -- a repeated order id ---------------------------------------------------------
+
+    async def _ask_store(self, order_id: str) -> KnownOrder | None:
+        if self._known is None:
+            return None
+        try:
+            return await self._known.known_order(order_id)
+        except Unavailable as error:
+            raise Unreachable(str(error)) from None
+
+    async def _placed_before(self, order_id: str, fingerprint: str) -> Placed:
+        async with self._calls(order_id):
+            description = await self._handle(order_id).describe(rpc_timeout=self._rpc_timeout)
+            _same_or_conflict(order_id, await self._fingerprint(description), fingerprint)
+            if description.status is not WorkflowExecutionStatus.COMPLETED:
+                return Placed(order_id=order_id, outcome="running_same")
+        return Placed(order_id=order_id, outcome="finished_same", result=await self.result(order_id))
+
+    async def _fingerprint(self, description: WorkflowExecutionDescription) -> str | None:
+        """From the memo; one that somebody started by other means has its start body, as long as that is kept."""
+        memo = await description.memo()
+        if BODY_HASH in memo:
+            return str(memo[BODY_HASH])
+        first_run = description.raw_description.workflow_execution_info.first_run_id or description.run_id
+        handle = self._client.get_workflow_handle(description.id, run_id=first_run)
+        async for event in handle.fetch_history_events(page_size=1):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            bodies = await self._client.data_converter.decode(payloads)
+            order = decode(PlaceOrder, tuple(bodies))
+            return None if isinstance(order, Refusal) else body_hash(order)
+        return None
+
+    # -- what can go wrong on the way ------------------------------------------------
+
+    @asynccontextmanager
+    async def _calls(self, order_id: str) -> AsyncIterator[None]:
+        """Tells Temporal's errors apart and in our words."""
+        try:
+            yield
+        except WorkflowUpdateFailedError as error:
+            raise _failure(error.cause) from None
+        except WorkflowQueryFailedError as error:
+            raise _query_failure(str(error)) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Unreachable(self._no_worker()) from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise await self._not_found(order_id) from None
+            if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                raise Unreachable(self._no_worker()) from None
+            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                raise InvalidMessage(error.message) from None
+            raise Unreachable(f"Temporal: {error.message}") from None
+
+    def _no_worker(self) -> str:
+        return f"no answer within {self._rpc_timeout.total_seconds():g} s: is a worker running?"
+
+    async def _not_found(self, order_id: str) -> OrderError:
+        """Temporal says the same of an order that has ended and of one that never was."""
+        try:
+            await self._handle(order_id).describe(rpc_timeout=self._rpc_timeout)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                return Unreachable(f"Temporal: {error.message}")
+            known = await self._ask_store(order_id)
+            if known is None or known.result is None:
+                return OrderNotFound(f"there is no order {order_id!r}")
+        return OrderClosed(f"order {order_id!r} has ended and takes no messages any more")
+
+
+async def _why_it_failed(handle: WorkflowHandle[Any, Any]) -> OrderError:
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        return _failure(error.cause)
+    return Refused("the order has ended meanwhile")
+
+
+def _decoded(model: type[_Model], body: _Body, error: type[OrderError]) -> _Model:
+    decoded = decode(model, (dict(body) if isinstance(body, Mapping) else body,))
+    if isinstance(decoded, Refusal):
+        raise error(decoded.reason)
+    return decoded
+
+
+def _message(name: str) -> Message:
+    for message in MESSAGES:
+        if message.name == name:
+            return message
+    raise InvalidMessage(f"there is no message {name!r}")
+
+
+def _query(name: str) -> Query:
+    for query in QUERIES:
+        if query.name == name:
+            return query
+    raise InvalidMessage(f"there is no query {name!r}")
+
+
+def _same_or_conflict(order_id: str, known: str | None, fingerprint: str) -> None:
+    if known is None:
+        raise OrderConflict(f"order id {order_id!r} is taken, by a body that cannot be read any more")
+    if known != fingerprint:
+        raise OrderConflict(f"order id {order_id!r} is taken by an order with another body")
+
+
+_BY_TYPE: dict[str, type[OrderError]] = {
+    kind.__name__: kind for kind in (InvalidOrder, InvalidMessage, OrderConflict, OrderClosed)
+}
+
+
+def _failure(cause: BaseException | None) -> OrderError:
+    """The order's own refusal, by the type of the failure that it gave."""
+    if isinstance(cause, ApplicationError):
+        return _BY_TYPE.get(cause.type or "", Refused)(cause.message)
+    return Refused(str(cause))
+
+
+def _query_failure(words: str) -> OrderError:
+    """A failed query tells no type: its text begins with it where it is not a plain refusal."""
+    kind, _, reason = words.partition(": ")
+    return _BY_TYPE[kind](reason) if kind in _BY_TYPE else Refused(words)

@@ -1,0 +1,91 @@
+"""All settings: `OPENORDERS_*` in the environment, or in the file that `make up` writes for other terminals."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from adapters.carriers.simulated import ALL_ON_TIME, CarrierScenarios
+from adapters.network.simulated import ALL_COMPLETE, NetworkScenarios
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ENVIRONMENT_FILE = CHECKOUT / ".openorders" / "env"
+"""Where `make up` says how its servers are reached; the real environment wins over it."""
+
+
+class BadSettings(Exception):
+    """One sentence for the person who has just typed a command, without any value."""
+
+
+def _by_psycopg(url: SecretStr) -> SecretStr:
+    """`postgres://` and `postgresql://` are what hosting companies give out; SQLAlchemy wants the driver named."""
+    scheme, separator, rest = url.get_secret_value().partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise ValueError("must be like postgresql://user:password@host/database")
+    return SecretStr(f"postgresql+psycopg://{rest}")
+
+
+class Settings(BaseSettings):
+    """Every field is `OPENORDERS_<FIELD>` in capitals. How Temporal is reached is said by Temporal's own settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPENORDERS_",
+        env_file=ENVIRONMENT_FILE,
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # a mistyped setting may be a password
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_by_psycopg)]
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    database_pool_overflow: Annotated[int, Field(ge=0, le=200)] = 10
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 1025
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = False
+    smtp_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    mail_connections: Annotated[int, Field(ge=1, le=50)] = 4
+    """So many mails are sent side by side, each over a connection of its own."""
+
+    mail_sender: str = "orders@openorders.example"
+    mail_domain: str = "openorders.example"
+    """The right side of every Message-ID."""
+
+    shop_name: str = "OpenOrders"
+    support_email: str | None = None
+    """Shown in mails, and where answers to them go."""
+
+    payments: Literal["sandbox"] = "sandbox"
+    carrier: Literal["simulated", "manual"] = "simulated"
+    network: Literal["simulated"] = "simulated"
+    carrier_scenarios: CarrierScenarios = ALL_ON_TIME
+    network_scenarios: NetworkScenarios = ALL_COMPLETE
+    """Who meets which fate in the simulations, as JSON; see `adapters.simulation.Scenarios`."""
+
+    cached_orders_max: Annotated[int, Field(ge=0, le=100_000)] = 1_000
+    """Open orders that a worker keeps in memory, about 70 to 115 KB each; the rest are replayed when needed."""
+
+    local_slots: Annotated[int, Field(ge=1, le=1_000)] = 100
+    party_slots: Annotated[int, Field(ge=1, le=1_000)] = 50
+    """Calls at once to each outside party: one that hangs fills only its own."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool = False
+    metrics_address: str | None = None
+    """Like `127.0.0.1:9464`: where Prometheus may fetch the worker's metrics."""
+
+
+def load_settings() -> Settings:
+    """Raises `BadSettings`, which names the settings and not their values."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"OPENORDERS_{str(one['loc'][0]).upper()}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise BadSettings("; ".join(wrong) + " (`make up` in another terminal sets what is needed)") from None

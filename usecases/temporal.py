@@ -1,0 +1,64 @@
+"""The way to Temporal, by its own settings: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _PROFILE, or its profile file."""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from dotenv import dotenv_values
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+
+from usecases.errors import Unreachable
+from usecases.settings import ENVIRONMENT_FILE
+
+
+async def connect(
+    *,
+    environ: Mapping[str, str] | None = None,
+    environment_file: Path = ENVIRONMENT_FILE,
+    runtime: Runtime | None = None,
+    connect_timeout: timedelta = timedelta(seconds=10),
+) -> Client:
+    """A client for orders. Raises `Unreachable` with one line that says where nobody answered, or what is set wrong."""
+    try:
+        config = ClientConfig.load_client_connect_config(
+            override_env_vars=temporal_environment(os.environ if environ is None else environ, environment_file)
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        raise Unreachable(f"Temporal's settings: {first_line(error)}") from None
+    address = config.setdefault("target_host", "localhost:7233")
+    try:
+        return await Client.connect(
+            **config, data_converter=pydantic_data_converter, runtime=runtime, connect_timeout=connect_timeout
+        )
+    except (RuntimeError, ValueError) as error:  # all that the SDK's core says of a connection
+        raise Unreachable(f"Temporal does not answer at {address}: {_cause(error)}") from None
+
+
+def temporal_environment(environ: Mapping[str, str], environment_file: Path) -> dict[str, str]:
+    """The environment, with the server of `make up` where it names none.
+
+    All or nothing: the address of one server with the namespace or key of another helps nobody.
+    """
+    if environ.get("TEMPORAL_ADDRESS") or environ.get("TEMPORAL_PROFILE") or environ.get("TEMPORAL_CONFIG_FILE"):
+        return dict(environ)
+    from_file = {
+        name: value
+        for name, value in (dotenv_values(environment_file) if environment_file.is_file() else {}).items()
+        if value is not None and name.startswith("TEMPORAL_")
+    }
+    return {**environ, **from_file}
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong in a few words: the core prints its whole chain of errors in Rust's notation."""
+    words = re.findall(r'message: "([^"]+)"', str(error))
+    return words[-1] if words else first_line(error)
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -1,0 +1,206 @@
+"""The worker process: it carries orders on, sends what lies in the outbox, and keeps the schema."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.inventory import InventoryActivities
+from activities.orders import OrderActivities
+from activities.payments import PaymentActivities
+from activities.shipping import CarrierActivities, NetworkActivities
+from adapters.carriers.manual import ManualCarrier
+from adapters.carriers.simulated import SimulatedCarrier
+from adapters.mail.rendering import MailRenderer
+from adapters.mail.smtp import SmtpMailer
+from adapters.network.simulated import SimulatedNetwork
+from adapters.payments.sandbox import PaymentSandbox
+from domain.requests import Unavailable
+from store.contacts import Contacts
+from store.database import Database
+from store.messages import Messages
+from store.migrations import migrate
+from store.orders import Orders
+from store.outbox import Outbox
+from store.payments import Payments
+from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
+from store.stock import Stock
+from usecases.errors import Unreachable
+from usecases.logs import set_up_logging
+from usecases.outbox import OrderSignals, OutboxSender
+from usecases.process import end_process
+from usecases.registration import register_search_attributes
+from usecases.settings import BadSettings, Settings, load_settings
+from usecases.temporal import connect
+from workflows.names import TASK_QUEUE, queue_of
+from workflows.order import OrderWorkflow
+from workflows.unknown import UnknownWorkflow
+
+logger = logging.getLogger("openorders.worker")
+
+# Our own modules, and the libraries they build on, are imported once and not again per workflow:
+# lint and replay tests guard determinism, and this halves the cost of a workflow task.
+_PASSED_THROUGH = ("activities", "domain", "pydantic", "pydantic_core", "annotated_types", "zoneinfo", "workflows")
+
+
+@dataclass(frozen=True)
+class OpenOrders:
+    """All that runs in a worker process, made by `build`: start it by `async with running(...)`."""
+
+    database: Database
+    workers: Sequence[Worker]
+    sender: OutboxSender
+
+
+def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> OpenOrders:
+    """Wire ports to adapters, one file per port, chosen by the settings."""
+    database = Database(
+        settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
+    )
+    messages = Messages(database)
+    carrier = (
+        ManualCarrier() if settings.carrier == "manual" else SimulatedCarrier(messages, settings.carrier_scenarios)
+    )
+    network = SimulatedNetwork(NetworkSandboxBook(database), messages, settings.network_scenarios)
+    payments = PaymentActivities(Payments(database), PaymentSandbox(PaymentSandboxBook(database)))
+    orders = OrderActivities(Orders(database))
+    inventory = InventoryActivities(Stock(database))
+    main = Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[OrderWorkflow, UnknownWorkflow],
+        activities=_methods(orders) + _methods(inventory),
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+        ),
+        max_cached_workflows=settings.cached_orders_max,
+        max_concurrent_local_activities=settings.local_slots,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+    # One that hangs fills its own slots and stops nobody else.
+    parties = {
+        "payments": _methods(payments),
+        "carriers": _methods(CarrierActivities(carrier)),
+        "network": _methods(NetworkActivities(network)),
+    }
+    outside = [
+        Worker(
+            client,
+            task_queue=queue_of(task_queue, party),
+            activities=activities,
+            max_concurrent_activities=settings.party_slots,
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1),
+            graceful_shutdown_timeout=timedelta(seconds=5),
+        )
+        for party, activities in parties.items()
+    ]
+    sender = OutboxSender(
+        Outbox(database),
+        contacts=Contacts(database),
+        renderer=MailRenderer(settings.shop_name, settings.support_email),
+        mailers=[_mailer(settings) for _ in range(settings.mail_connections)],
+        carrier=carrier,
+        signals=OrderSignals(client),
+    )
+    return OpenOrders(database, [main, *outside], sender)
+
+
+def _carrier(settings: Settings, messages: Messages) -> ManualCarrier | SimulatedCarrier:
+    if settings.carrier == "manual":
+        return ManualCarrier()
+    return SimulatedCarrier(messages, settings.carrier_scenarios)
+
+
+def _methods(activities: object) -> list[Callable[..., Any]]:
+    """The methods that are activities."""
+    return [
+        method
+        for name in dir(activities)
+        if hasattr(method := getattr(activities, name), "__temporal_activity_definition")
+    ]
+
+
+def _mailer(settings: Settings) -> SmtpMailer:
+    return SmtpMailer(
+        settings.smtp_host,
+        settings.smtp_port,
+        sender=settings.mail_sender,
+        domain=settings.mail_domain,
+        username=settings.smtp_user,
+        password=settings.smtp_password,
+        starttls=settings.smtp_starttls,
+        reply_to=settings.support_email,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+
+
+@asynccontextmanager
+async def running(open_orders: OpenOrders) -> AsyncIterator[None]:
+    """Workers poll and the outbox is drained while inside; at the end each finishes what it holds."""
+    async with AsyncExitStack() as ends:
+        ends.push_async_callback(open_orders.database.close)
+        sender = asyncio.create_task(open_orders.sender.run(), name="outbox")
+        ends.push_async_callback(_end, sender)
+        for worker in open_orders.workers:
+            await ends.enter_async_context(worker)
+        yield
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGINT or SIGTERM."""
+    client = await connect(runtime=_runtime(settings))
+    await migrate(settings.database_url)
+    await register_search_attributes(client)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(build(client, settings)):
+        logger.info("ready", extra={"task_queue": TASK_QUEUE, "pid": os.getpid()})
+        print("openorders worker: ready", flush=True)
+        await stop.wait()
+
+
+def _runtime(settings: Settings) -> Runtime | None:
+    """Metrics named as Temporal's published dashboards expect them, where an address is set."""
+    if settings.metrics_address is None:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=settings.metrics_address,
+        durations_as_seconds=True,
+        unit_suffix=True,
+        counters_total_suffix=True,
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        set_up_logging(settings)
+        asyncio.run(run(settings))
+    except (BadSettings, Unreachable, Unavailable) as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    end_process(main())

@@ -1,0 +1,181 @@
+"""An open order in a running workflow: its state, its clock, and the work that its state asks for."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import OrderActivities
+    from activities.steps import CloseInput
+    from domain.changes import is_empty, progress_since
+    from domain.deadlines import apply_due, next_deadline
+    from domain.effects import Effect
+    from domain.order import edit, performed
+    from domain.progress import Progress
+    from domain.readiness import is_ready
+    from domain.results import OrderResult
+    from domain.state import OrderState
+    from domain.views import details
+    from workflows.attributes import search_attributes
+    from workflows.performing import WRITES_ROWS, perform
+    from workflows.steps import store_step
+
+_SAVE = "save"
+
+
+class OpenOrder:
+    """Holds the one state object. Whoever changes it sets `state`; `work_until` does the rest.
+
+    Effects are performed side by side, each by a task of its own that ends only when it is done.
+    What else changed goes to PostgreSQL with the next effect that writes there, or alone.
+    """
+
+    def __init__(self, state: OrderState, saved: OrderState | None) -> None:
+        self.state = state
+        self._saved = saved
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._saves = 0
+        self._alarm: _Alarm | None = None
+        self._attributes = {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
+        self._bug: BaseException | None = None
+
+    @property
+    def now(self) -> datetime:
+        """Business time: the origin plus the factor times what has elapsed."""
+        return self.state.origin + (workflow.now() - self.state.started_at) * self.state.factor
+
+    def is_performed(self, effect_key: str) -> bool:
+        return all(effect.key != effect_key for effect in self.state.effects)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way and nothing unsaved: the state alone carries the order on."""
+        return not self._running and is_empty(progress_since(self._saved, self.state, self.now))
+
+    async def work_until(self, done: Callable[[OrderState], bool]) -> None:
+        """Perform effects, save what changed and keep the deadlines until `done` holds."""
+        while True:
+            self.state = apply_due(self.state, self.now)
+            self._start_effects()
+            self._save_what_changed()
+            self._show()
+            if done(self.state):
+                return
+            self._set_alarm()
+            seen = self.state
+            await workflow.wait_condition(lambda seen=seen: self._needs_work(seen))  # type: ignore[misc]
+            if self._bug is not None:
+                # A bug must suspend the order until the code is mended, not vanish in a task.
+                raise self._bug
+
+    def _needs_work(self, seen: OrderState) -> bool:
+        return self.state is not seen or self._bug is not None or (self._alarm is not None and self._alarm.rang)
+
+    async def rest(self) -> None:
+        """Wait until nothing is under way."""
+        await workflow.wait_condition(lambda: not self._running or self._bug is not None)
+        if self._bug is not None:
+            raise self._bug
+
+    # -- effects and rows ----------------------------------------------------------------
+
+    def _start_effects(self) -> None:
+        for effect in self.state.effects:
+            if effect.key not in self._running and is_ready(self.state, effect):
+                progress = self.take_progress() if isinstance(effect, WRITES_ROWS) else None
+                self._run(effect.key, self._perform(effect, progress))
+
+    async def _perform(self, effect: Effect, progress: Progress | None) -> None:
+        answer = await perform(self.state, effect, progress, self.now)
+        self.state = performed(answer(self.state, self.now), effect.key)
+
+    def _save_what_changed(self) -> None:
+        progress = self.take_progress()
+        if progress is not None:
+            self._saves += 1
+            self._run(f"{_SAVE}:{self._saves}", store_step(OrderActivities.save_progress, progress))
+
+    def _run(self, key: str, work: Coroutine[None, None, None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except FailureError as error:
+                self._bug = RuntimeError(f"{key} gave up, though it should never")
+                self._bug.__cause__ = error
+            except Exception as error:
+                self._bug = error
+            finally:
+                del self._running[key]
+
+        self._running[key] = asyncio.create_task(run())
+
+    def take_progress(self) -> Progress | None:
+        """The rows that changed since they were last taken; None where none did."""
+        progress = progress_since(self._saved, self.state, self.now)
+        if is_empty(progress):
+            return None
+        self.state = edit(self.state, version=self.state.version + 1, mails=())
+        self._saved = self.state
+        return progress.model_copy(update={"version": self.state.version})
+
+    async def close(self, result: OrderResult) -> None:
+        """Write the last rows together with the result, which a repeated order id gets back."""
+        self.state = edit(self.state, version=self.state.version + 1)
+        progress = progress_since(self._saved, self.state, self.now)
+        self._show()
+        await self.rest()
+        await store_step(OrderActivities.close_order, CloseInput(progress=progress, result=result))
+
+    # -- what people see ---------------------------------------------------------------------
+
+    def _show(self) -> None:
+        """Tell the server only of search attributes that differ: each upsert is an event."""
+        workflow.set_current_details(details(self.state))
+        updates: list[SearchAttributeUpdate[Any]] = []
+        for key, value in search_attributes(self.state):
+            if self._attributes.get(key.name) != value:
+                updates.append(key.value_unset() if value is None else key.value_set(value))
+                self._attributes[key.name] = value
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def _set_alarm(self) -> None:
+        """One timer for the next deadline of the whole order.
+
+        A deadline of the same kind that moved to a later time keeps the timer: it rings early,
+        finds nothing due and is set anew, which costs less than moving it each time.
+        """
+        due = next_deadline(self.state)
+        alarm = self._alarm
+        if alarm is not None and not alarm.rang:
+            if due is not None and due.what == alarm.what and due.at >= alarm.at:
+                return
+            alarm.cancel()
+        self._alarm = None
+        if due is not None:
+            seconds = (due.at - self.now).total_seconds() / self.state.factor
+            self._alarm = _Alarm(due.what, due.at, max(seconds, 0.001))
+
+
+class _Alarm:
+    """A timer of the server, with the deadline it was set for."""
+
+    def __init__(self, what: str, at: datetime, seconds: float) -> None:
+        self.what = what
+        self.at = at
+        self.rang = False
+        self._task = asyncio.create_task(self._ring(seconds))
+
+    async def _ring(self, seconds: float) -> None:
+        await workflow.sleep(seconds, summary=self.what)
+        self.rang = True
+
+    def cancel(self) -> None:
+        self._task.cancel()

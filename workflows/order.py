@@ -1,0 +1,484 @@
+"""The order: one durable workflow from checkout to the doorstep, with every message it obeys."""
+
+import asyncio
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from activities.orders import OrderActivities
+    from activities.steps import AcceptInput
+    from domain import messages as m
+    from domain import obedience
+    from domain.charging import ask_to_void_rest, rest_to_void
+    from domain.decoding import Refusal, decode
+    from domain.handoff import tracking_of
+    from domain.order import edit, is_pending, the_parcel
+    from domain.placement import open_order
+    from domain.placing import PlaceOrder
+    from domain.results import (
+        Accepted,
+        CancelResult,
+        MoneyResult,
+        OrderResult,
+        PackingList,
+        PackResult,
+        ShipResult,
+        ShortageResult,
+        StatusView,
+        TimelineView,
+    )
+    from domain.service import note_refused
+    from domain.shortage import shortage_of
+    from domain.state import OrderState, Parcel, ParcelStage, Phase
+    from domain.status import is_at_rest, order_status
+    from domain.views import order_result, packing_list_view, status_view, timeline_view
+    from workflows.open_order import OpenOrder
+    from workflows.steps import store_step
+
+_Body = TypeVar("_Body", bound=BaseModel)
+_SAYS = {message.name: message.description for message in m.MESSAGES + m.QUERIES}
+
+
+@workflow.defn
+class OrderWorkflow:
+    """Workflow id `order:<order_id>`; takes one `PlaceOrder`, returns an `OrderResult`.
+
+    Arguments come as plain JSON and are decoded here: the SDK would retry a start that does not
+    fit for ever, and drop such a signal in silence.
+    """
+
+    @workflow.init
+    def __init__(self, *arguments: Any) -> None:
+        self._order: OpenOrder | None = None
+        self._ended = False
+        if workflow.info().continued_run_id is not None:
+            state = OrderState.model_validate(arguments[0])
+            self._order = OpenOrder(state, saved=state)
+
+    @workflow.run
+    async def run(self, *arguments: Any) -> OrderResult:
+        """Accept, check the inventory, fulfill, close; shielded from the UI's cancel button."""
+        process = asyncio.create_task(self._process(arguments))
+        while not process.done():
+            try:
+                # The button asks, as `cancel` does; it cuts no step in two.
+                await asyncio.shield(process)
+            except asyncio.CancelledError:
+                await self._cancel_button()
+            except ApplicationError:
+                break
+        self._ended = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return process.result()
+
+    async def _process(self, arguments: tuple[Any, ...]) -> OrderResult:
+        if self._order is None:
+            self._order, earlier = await self._accept(arguments)
+            if earlier is not None:
+                return earlier
+        order = self._order
+        assert order is not None
+        await order.work_until(_is_paid)
+        await order.work_until(_is_checked)
+        await self._fulfill(order)
+        return await self._close(order)
+
+    # -- the process ---------------------------------------------------------------------
+
+    async def _accept(self, arguments: tuple[Any, ...]) -> tuple[OpenOrder | None, OrderResult | None]:
+        """Decode and record the order; a repeated one gives the result it had."""
+        order = decode(PlaceOrder, arguments)
+        if isinstance(order, Refusal):
+            raise _failure("InvalidOrder", order.reason)
+        info = workflow.info()
+        if info.workflow_id != f"order:{order.order_id}":
+            raise _failure("InvalidOrder", f"order_id: {order.order_id!r} is not of {info.workflow_id!r}")
+        origin = order.clock.origin or info.start_time
+        recorded = await store_step(
+            OrderActivities.record_order,
+            AcceptInput(order=order, first_run_id=info.first_execution_run_id, placed_at=origin),
+        )
+        match recorded.verdict:
+            case "unknown_sku":
+                unknown = (f"lines.{i}.sku: {seller} has no {sku!r} to sell" for i, sku, seller in recorded.unknown)
+                raise _failure("InvalidOrder", "; ".join(unknown))
+            case "conflict":
+                raise _failure("OrderConflict", f"order_id: {order.order_id!r} was placed with another body")
+            case "same":
+                assert recorded.result is not None
+                return None, OrderResult.model_validate_json(recorded.result)
+            case "new":
+                state = open_order(order, recorded.lines, origin, info.start_time)
+                return OpenOrder(state, saved=None), None
+
+    async def _fulfill(self, order: OpenOrder) -> None:
+        """Until every unit is at rest, over as many runs as it takes."""
+        while True:
+            await order.work_until(lambda state: is_at_rest(state) or _may_continue(order))
+            if is_at_rest(order.state):
+                return
+            workflow.continue_as_new(args=[order.state])
+
+    async def _close(self, order: OpenOrder) -> OrderResult:
+        """Void what is left of the authorization; then nothing waits for anything any more."""
+        while rest_to_void(order.state) > 0:
+            order.state = ask_to_void_rest(order.state)
+            await order.work_until(is_at_rest)
+        order.state = edit(order.state, phase=Phase.CLOSED)
+        result = order_result(order.state)
+        await order.close(result)
+        return result
+
+    async def _cancel_button(self) -> None:
+        """The engine delivers it once only: where it is refused, the timeline names the signal."""
+        reason = workflow.cancellation_reason() or "cancelled in the Temporal UI"
+        await self._signal("cancel", m.Cancel, ({"by": "support", "reason": reason},))
+
+    # -- how every message is obeyed -------------------------------------------------------
+
+    def _check(self, name: str, body: type[BaseModel], arguments: tuple[Any, ...]) -> None:
+        """For validators: raises the refusal to the caller, and leaves no event."""
+        message = decode(body, arguments)
+        if isinstance(message, Refusal):
+            raise _failure("InvalidMessage", message.reason)
+        if self._order is not None:
+            reason = obedience.refusal(self._order.state, name, message, self._order.now)
+            if reason is not None:
+                raise _failure("Refused", reason)
+
+    async def _obey(self, name: str, body: type[_Body], arguments: tuple[Any, ...]) -> tuple[_Body, Any]:
+        """For updates: change the state at once; gives the message and what its answer needs."""
+        if self._order is None:
+            # It came before the order was recorded, when its validator could not look yet.
+            await workflow.wait_condition(lambda: self._order is not None or self._ended)
+            self._check(name, body, arguments)
+        message = decode(body, arguments)
+        if self._order is None or isinstance(message, Refusal):
+            raise _failure("Refused", "the order was not accepted")
+        self._order.state, answer = obedience.obey(self._order.state, name, message, self._order.now)
+        return message, answer
+
+    async def _signal(self, name: str, body: type[BaseModel], arguments: tuple[Any, ...]) -> None:
+        """For signals: nobody hears a refusal, so it stands in the timeline."""
+        await workflow.wait_condition(lambda: self._order is not None or self._ended)
+        order = self._order
+        if order is None:
+            return
+        message = decode(body, arguments)
+        if isinstance(message, Refusal):
+            order.state = note_refused(order.state, name, "unknown", message.reason, order.now)
+            return
+        reason = obedience.refusal(order.state, name, message, order.now)
+        if reason is not None:
+            by = getattr(message, "by", "marketplace")
+            order.state = note_refused(order.state, name, by, reason, order.now)
+            return
+        order.state, _ = obedience.obey(order.state, name, message, order.now)
+
+    async def _outcome(self, effect_key: str) -> OrderState:
+        """Wait for what an update promised; gives the state by then."""
+        order = self._open
+        await workflow.wait_condition(lambda: order.is_performed(effect_key))
+        return order.state
+
+    @property
+    def _open(self) -> OpenOrder:
+        assert self._order is not None
+        return self._order
+
+    @property
+    def _status(self) -> str:
+        return order_status(self._open.state)
+
+    def _accepted(self, what: str, about: str | None = None) -> Accepted:
+        return Accepted(what=what, status=self._status, id=about)
+
+    # -- signals -----------------------------------------------------------------------------
+
+    @workflow.signal(name="cancel", description=_SAYS["cancel"])
+    async def signal_cancel(self, *arguments: Any) -> None:
+        await self._signal("cancel", m.Cancel, arguments)
+
+    @workflow.signal(name="pack", description=_SAYS["pack"])
+    async def signal_pack(self, *arguments: Any) -> None:
+        await self._signal("pack", m.Pack, arguments)
+
+    @workflow.signal(name="ship", description=_SAYS["ship"])
+    async def signal_ship(self, *arguments: Any) -> None:
+        await self._signal("ship", m.Ship, arguments)
+
+    @workflow.signal(description=_SAYS["carrier_event"])
+    async def carrier_event(self, *arguments: Any) -> None:
+        await self._signal("carrier_event", m.CarrierEvent, arguments)
+
+    @workflow.signal(description=_SAYS["network_event"])
+    async def network_event(self, *arguments: Any) -> None:
+        await self._signal("network_event", m.NetworkEvent, arguments)
+
+    @workflow.signal(description=_SAYS["stock_allocated"])
+    async def stock_allocated(self, *arguments: Any) -> None:
+        await self._signal("stock_allocated", m.StockAllocated, arguments)
+
+    # -- updates -----------------------------------------------------------------------------
+
+    @workflow.update(description=_SAYS["cancel"])
+    async def cancel(self, *arguments: Any) -> CancelResult:
+        _, answer = await self._obey("cancel", m.Cancel, arguments)
+        return CancelResult.model_validate(answer)
+
+    @cancel.validator
+    def check_cancel(self, *arguments: Any) -> None:
+        self._check("cancel", m.Cancel, arguments)
+
+    @workflow.update(description=_SAYS["pack"])
+    async def pack(self, *arguments: Any) -> PackResult:
+        message, parcel_ids = await self._obey("pack", m.Pack, arguments)
+        what = f"{len(parcel_ids)} parcels of {message.fulfillment_id} packed"
+        return PackResult(what=what, status=self._status, parcel_ids=parcel_ids)
+
+    @pack.validator
+    def check_pack(self, *arguments: Any) -> None:
+        self._check("pack", m.Pack, arguments)
+
+    @workflow.update(description=_SAYS["ship"])
+    async def ship(self, *arguments: Any) -> ShipResult:
+        """Answers when the parcels have left, which for some waits for a label."""
+        _, parcel_ids = await self._obey("ship", m.Ship, arguments)
+        order = self._open
+
+        def parcels() -> list[Parcel]:
+            return [the_parcel(order.state, parcel_id) for parcel_id in parcel_ids]
+
+        await workflow.wait_condition(lambda: all(p.stage is not ParcelStage.SHIPPING for p in parcels()))
+        left = [parcel for parcel in parcels() if parcel.stage is ParcelStage.SHIPPED]
+        if not left:
+            raise _failure("Refused", "no label could be bought: give carrier and tracking_number")
+        what = f"{len(left)} of {len(parcel_ids)} parcels handed over"
+        return ShipResult(what=what, status=self._status, parcels=tuple(tracking_of(parcel) for parcel in left))
+
+    @ship.validator
+    def check_ship(self, *arguments: Any) -> None:
+        self._check("ship", m.Ship, arguments)
+
+    @workflow.update(description=_SAYS["unpack"])
+    async def unpack(self, *arguments: Any) -> Accepted:
+        message, _ = await self._obey("unpack", m.Unpack, arguments)
+        return self._accepted(f"parcels of {message.fulfillment_id} unpacked")
+
+    @unpack.validator
+    def check_unpack(self, *arguments: Any) -> None:
+        self._check("unpack", m.Unpack, arguments)
+
+    @workflow.update(description=_SAYS["confirm_delivery"])
+    async def confirm_delivery(self, *arguments: Any) -> Accepted:
+        await self._obey("confirm_delivery", m.ConfirmDelivery, arguments)
+        return self._accepted("delivery confirmed")
+
+    @confirm_delivery.validator
+    def check_confirm_delivery(self, *arguments: Any) -> None:
+        self._check("confirm_delivery", m.ConfirmDelivery, arguments)
+
+    @workflow.update(description=_SAYS["reject_lines"])
+    async def reject_lines(self, *arguments: Any) -> Accepted:
+        message, _ = await self._obey("reject_lines", m.RejectLines, arguments)
+        return self._accepted(f"units of {message.fulfillment_id} rejected; other stock is looked for")
+
+    @reject_lines.validator
+    def check_reject_lines(self, *arguments: Any) -> None:
+        self._check("reject_lines", m.RejectLines, arguments)
+
+    @workflow.update(description=_SAYS["answer_cancellation"])
+    async def answer_cancellation(self, *arguments: Any) -> Accepted:
+        message, _ = await self._obey("answer_cancellation", m.AnswerCancellation, arguments)
+        return self._accepted(f"{message.request_id}: {message.answer}ed", message.request_id)
+
+    @answer_cancellation.validator
+    def check_answer_cancellation(self, *arguments: Any) -> None:
+        self._check("answer_cancellation", m.AnswerCancellation, arguments)
+
+    @workflow.update(description=_SAYS["choose_for_shortage"])
+    async def choose_for_shortage(self, *arguments: Any) -> ShortageResult:
+        """A substitute is promised once it is reserved, so the answer waits for that."""
+        message, substitute = await self._obey("choose_for_shortage", m.ChooseForShortage, arguments)
+        what = f"line {message.line_id}: {message.choice}"
+        if substitute is not None:
+            order = self._open
+            await workflow.wait_condition(lambda: not is_pending(order.state, substitute))
+            if shortage_of(order.state, substitute) is not None:
+                what += ", but it is out of stock by now as well"
+        return ShortageResult(what=what, status=self._status, choice=message.choice, substitute_line_id=substitute)
+
+    @choose_for_shortage.validator
+    def check_choose_for_shortage(self, *arguments: Any) -> None:
+        self._check("choose_for_shortage", m.ChooseForShortage, arguments)
+
+    @workflow.update(description=_SAYS["change_address"])
+    async def change_address(self, *arguments: Any) -> Accepted:
+        await self._obey("change_address", m.ChangeAddress, arguments)
+        return self._accepted("address changed for everything that has not left")
+
+    @change_address.validator
+    def check_change_address(self, *arguments: Any) -> None:
+        self._check("change_address", m.ChangeAddress, arguments)
+
+    @workflow.update(description=_SAYS["update_payment"])
+    async def update_payment(self, *arguments: Any) -> MoneyResult:
+        """Answers when the provider has."""
+        message, key = await self._obey("update_payment", m.UpdatePayment, arguments)
+        state = await self._outcome(key)
+        reasons = [payment.declined_because for payment in state.payments if payment.status == "declined"]
+        return MoneyResult(
+            what="declined" if reasons else "authorized",
+            status=self._status,
+            done=not reasons,
+            amount=sum(payment.amount for payment in message.payments),
+            refused_because="; ".join(sorted({reason or "" for reason in reasons})) or None,
+        )
+
+    @update_payment.validator
+    def check_update_payment(self, *arguments: Any) -> None:
+        self._check("update_payment", m.UpdatePayment, arguments)
+
+    @workflow.update(description=_SAYS["hold"])
+    async def hold(self, *arguments: Any) -> Accepted:
+        _, hold_id = await self._obey("hold", m.HoldOrder, arguments)
+        return self._accepted(f"{hold_id} placed", hold_id)
+
+    @hold.validator
+    def check_hold(self, *arguments: Any) -> None:
+        self._check("hold", m.HoldOrder, arguments)
+
+    @workflow.update(description=_SAYS["release_hold"])
+    async def release_hold(self, *arguments: Any) -> Accepted:
+        message, _ = await self._obey("release_hold", m.ReleaseHold, arguments)
+        return self._accepted(f"{message.hold_id} released", message.hold_id)
+
+    @release_hold.validator
+    def check_release_hold(self, *arguments: Any) -> None:
+        self._check("release_hold", m.ReleaseHold, arguments)
+
+    @workflow.update(description=_SAYS["correct_tracking"])
+    async def correct_tracking(self, *arguments: Any) -> Accepted:
+        message, _ = await self._obey("correct_tracking", m.CorrectTracking, arguments)
+        return self._accepted(f"{message.parcel_id}: {message.carrier} {message.tracking_number}")
+
+    @correct_tracking.validator
+    def check_correct_tracking(self, *arguments: Any) -> None:
+        self._check("correct_tracking", m.CorrectTracking, arguments)
+
+    @workflow.update(description=_SAYS["report_issue"])
+    async def report_issue(self, *arguments: Any) -> Accepted:
+        _, issue_id = await self._obey("report_issue", m.ReportIssue, arguments)
+        return self._accepted(f"{issue_id} opened", issue_id)
+
+    @report_issue.validator
+    def check_report_issue(self, *arguments: Any) -> None:
+        self._check("report_issue", m.ReportIssue, arguments)
+
+    @workflow.update(description=_SAYS["resolve_issue"])
+    async def resolve_issue(self, *arguments: Any) -> Accepted:
+        message, _ = await self._obey("resolve_issue", m.ResolveIssue, arguments)
+        return self._accepted(f"{message.issue_id}: {message.remedy}", message.issue_id)
+
+    @resolve_issue.validator
+    def check_resolve_issue(self, *arguments: Any) -> None:
+        self._check("resolve_issue", m.ResolveIssue, arguments)
+
+    @workflow.update(description=_SAYS["goodwill_refund"])
+    async def goodwill_refund(self, *arguments: Any) -> MoneyResult:
+        """Answers when the provider has."""
+        message, key = await self._obey("goodwill_refund", m.GoodwillRefund, arguments)
+        before = self._open.state.money.refunded
+        state = await self._outcome(key)
+        done = state.money.refunded - before >= message.amount
+        return MoneyResult(
+            what="refunded" if done else "refused",
+            status=self._status,
+            done=done,
+            amount=message.amount,
+            refused_because=None if done else state.entries[-1].summary,
+        )
+
+    @goodwill_refund.validator
+    def check_goodwill_refund(self, *arguments: Any) -> None:
+        self._check("goodwill_refund", m.GoodwillRefund, arguments)
+
+    @workflow.update(description=_SAYS["resend_mail"])
+    async def resend_mail(self, *arguments: Any) -> Accepted:
+        """Answers when the mail was found, or not."""
+        message, key = await self._obey("resend_mail", m.ResendMail, arguments)
+        state = await self._outcome(key)
+        if any(
+            entry.what == "resend_mail_refused" and message.mail_key in entry.summary for entry in state.entries[-3:]
+        ):
+            raise _failure("Refused", f"mail_key: no mail {message.mail_key!r} was sent")
+        return self._accepted("the mail goes out once more", key)
+
+    @resend_mail.validator
+    def check_resend_mail(self, *arguments: Any) -> None:
+        self._check("resend_mail", m.ResendMail, arguments)
+
+    @workflow.update(description=_SAYS["note"])
+    async def note(self, *arguments: Any) -> Accepted:
+        await self._obey("note", m.AddNote, arguments)
+        return self._accepted("noted")
+
+    @note.validator
+    def check_note(self, *arguments: Any) -> None:
+        self._check("note", m.AddNote, arguments)
+
+    # -- queries -----------------------------------------------------------------------------
+
+    @workflow.query(description=_SAYS["status"])
+    def status(self, *arguments: Any) -> StatusView:
+        _read(m.StatusQuery, arguments)
+        order = self._recorded
+        return status_view(order.state, order.now)
+
+    @workflow.query(description=_SAYS["timeline"])
+    def timeline(self, *arguments: Any) -> TimelineView:
+        return timeline_view(self._recorded.state, _read(m.TimelineQuery, arguments))
+
+    @workflow.query(description=_SAYS["packing_list"])
+    def packing_list(self, *arguments: Any) -> PackingList:
+        query = _read(m.PackingListQuery, arguments)
+        found = packing_list_view(self._recorded.state, query)
+        if found is None:
+            raise _failure("Refused", f"fulfillment_id: the order has no fulfillment {query.fulfillment_id!r}")
+        return found
+
+    @property
+    def _recorded(self) -> OpenOrder:
+        if self._order is None:
+            raise _failure("Refused", "the order has not been recorded yet")
+        return self._order
+
+
+def _read(body: type[_Body], arguments: tuple[Any, ...]) -> _Body:
+    query = decode(body, arguments)
+    if isinstance(query, Refusal):
+        raise _failure("InvalidMessage", query.reason)
+    return query
+
+
+def _failure(kind: str, reason: str) -> ApplicationError:
+    """An answer to the caller, never worth another try."""
+    return ApplicationError(reason, type=kind, non_retryable=True)
+
+
+def _is_paid(state: OrderState) -> bool:
+    return state.phase is not Phase.PAYING or is_at_rest(state)
+
+
+def _is_checked(state: OrderState) -> bool:
+    return state.phase is not Phase.CHECKING or is_at_rest(state)
+
+
+def _may_continue(order: OpenOrder) -> bool:
+    """A long history is cut where the state alone carries the order on."""
+    suggested = workflow.info().is_continue_as_new_suggested()
+    return suggested and order.is_idle and workflow.all_handlers_finished()

@@ -1,0 +1,52 @@
+"""The two ways to perform a step: short ones in PostgreSQL, and those of outside parties."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.names import queue_of
+    from workflows.options import STORE_LOCAL, STORE_PATIENT, Patience
+
+_Activities = TypeVar("_Activities")
+_Input = TypeVar("_Input")
+_Output = TypeVar("_Output")
+
+
+async def store_step(
+    step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, summary: str = ""
+) -> _Output:
+    """Local while PostgreSQL answers: one event. Regular and patient once it does not.
+
+    Every step is keyed, so one that timed out locally may well have been done already.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            step,
+            arg,
+            summary=summary or None,
+            start_to_close_timeout=STORE_LOCAL.one_try,
+            schedule_to_close_timeout=STORE_LOCAL.all_tries,
+            retry_policy=STORE_LOCAL.retries,
+        )
+    except ActivityError as error:
+        fields = {"step": getattr(step, "__name__", ""), "cause": str(error.cause)}
+        workflow.logger.warning("a store step goes on as a regular activity", extra=fields)
+        return await outside_step(step, arg, STORE_PATIENT, summary)
+
+
+async def outside_step(
+    step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, patience: Patience, summary: str = ""
+) -> _Output:
+    """A regular activity, for what may take long or hang: tried for ever, on the party's own queue."""
+    return await workflow.execute_activity_method(
+        step,
+        arg,
+        summary=summary or None,
+        task_queue=queue_of(workflow.info().task_queue, patience.party) if patience.party else None,
+        start_to_close_timeout=patience.one_try,
+        schedule_to_close_timeout=patience.all_tries,
+        retry_policy=patience.retries,
+    )
