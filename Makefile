@@ -21,7 +21,7 @@ help: ## List the targets
 env: .venv/.made ## Create or refresh the environment from requirements.lock
 
 demo: env ## Play orders from checkout to delivered; ORDERS=PATH takes JSON Lines or an Olist folder
-	@$(RUN) -m localstack.demo $(ORDERS)
+	@$(RUN) -m localstack.demo $(if $(ORDERS),"$(ORDERS)")
 
 up: env ## Run the servers and a worker until Ctrl-C, with state kept in .openorders/
 	@$(RUN) -m localstack.up
@@ -51,7 +51,8 @@ lock: $(UV) ## Bring requirements.lock up to date with pyproject.toml
 
 clean: ## Remove the environment and all local state, open orders included
 	@# Root's PostgreSQL may live elsewhere, behind a link: localstack/postgres.py says why.
-	@if [ -L .openorders/postgres ]; then rm -rf "$$(readlink -f .openorders/postgres)"; fi
+	@for link in .openorders/postgres .openorders/demo/postgres; do \
+	  if [ -L $$link ]; then rm -rf "$$(readlink -f $$link)"; fi; done
 	rm -rf .openorders .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(UV):

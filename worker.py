@@ -43,6 +43,7 @@ from usecases.process import end_process
 from usecases.registration import register_search_attributes
 from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
+from workflows.arguments import reading_anything
 from workflows.names import TASK_QUEUE, queue_of
 from workflows.order import OrderWorkflow
 from workflows.unknown import UnknownWorkflow
@@ -65,6 +66,7 @@ class OpenOrders:
 
 def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> OpenOrders:
     """Wire ports to adapters, one file per port, chosen by the settings."""
+    client = reading_anything(client)
     database = Database(
         settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
     )

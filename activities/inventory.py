@@ -36,6 +36,7 @@ class InventoryActivities:
             channel=effect.channel,
             sku=effect.sku,
             quantity=effect.quantity,
+            barred=effect.barred,
         )
         await self._stock.register_backorder(step.order_id, effect.key, want, effect.placed_at, step.progress)
 

@@ -3,8 +3,8 @@
 from temporalio import activity
 
 from activities.ports import OrderStore
-from activities.steps import AcceptInput, CloseInput, Step
-from domain.effects import RecordDelivery, RecordPacking, ResendMail, SaveAddress
+from activities.steps import AcceptInput, CloseInput, DeliveryInput, Step
+from domain.effects import RecordPacking, ResendMail, SaveAddress
 from domain.placing import body_hash
 from domain.progress import Progress
 from domain.requests import RecordedOrder, RecordOrder
@@ -36,9 +36,12 @@ class OrderActivities:
         await self._save(step.progress)
 
     @activity.defn
-    async def confirm_delivery(self, step: Step[RecordDelivery]) -> None:
-        """Delivery confirmation: proof and date become rows, the mail to the customer is due."""
-        await self._save(step.progress)
+    async def confirm_delivery(self, step: DeliveryInput) -> None:
+        """Delivery confirmation: proof and date become rows, the mail to the customer is due. The last one closes."""
+        if step.progress is not None and step.result is not None:
+            await self._store.close(step.progress, step.result.model_dump_json())
+        else:
+            await self._save(step.progress)
 
     @activity.defn
     async def change_address(self, step: Step[SaveAddress]) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from domain.effects import RecordDelivery
 from domain.model import Frozen
 from domain.placing import PlaceOrder
 from domain.progress import Progress
@@ -25,6 +26,12 @@ class AcceptInput(Frozen):
     order: PlaceOrder
     first_run_id: str
     placed_at: datetime
+
+
+class DeliveryInput(Step[RecordDelivery]):
+    """`result` where nothing is left to do after it: the order is closed in the same transaction."""
+
+    result: OrderResult | None = None
 
 
 class CloseInput(Frozen):

@@ -11,6 +11,7 @@ from domain.inventory import being_checked
 from domain.messages import AnswerCancellation, Cancel
 from domain.money import drop_units, refund_units
 from domain.order import (
+    caused_key,
     edit,
     edit_parcel,
     emit,
@@ -191,7 +192,7 @@ def cancel_units(
     for parcel_id in dict.fromkeys(unit.spot.parcel_id for unit in units if unit.spot.parcel_id):
         state = open_parcel(state, parcel_id, now)
     if items:
-        state, key = key_for(state, "release")
+        state, key = caused_key(state, "release")
         state = emit(state, ReleaseStock(key=key, items=items))
     state = _forget_waiting(state, {unit.line_id for unit in units})
     state = edit(state, cancel_reason=reason)
@@ -243,11 +244,11 @@ def _tell(
 ) -> OrderState:
     """One mail to the customer, one to each seller whose fulfillment lost units."""
     whole = all(unit.spot.place is Place.CANCELLED for unit in state.units)
-    state, number = numbered(state, "cancelled_mail")
+    state, key = caused_key(state, "cancelled")
     state = post(
         state,
         mails.CancelledMail(
-            key=f"{state.order_id}:cancelled:{number}",
+            key=key,
             order_id=state.order_id,
             lines=lines,
             whole_order=whole,
@@ -263,7 +264,7 @@ def _tell(
         state = post(
             state,
             mails.SellerCancelledMail(
-                key=f"{state.order_id}:cancelled:{number}:{fulfillment_id}",
+                key=f"{key}:{fulfillment_id}",
                 order_id=state.order_id,
                 to=mails.to_seller(the_fulfillment(state, fulfillment_id).seller),
                 fulfillment_id=fulfillment_id,
@@ -293,12 +294,15 @@ def _request(
         state, number = numbered(state, "cancellation")
         request_id = f"cancellation-{number}"
         ids.append(request_id)
+        asked: dict[str, int] = {}
+        for unit in own:
+            asked[unit.line_id] = asked.get(unit.line_id, 0) + unit.quantity
         at_network = fulfillment.channel is Channel.FBA
         answer_by = None if at_network else now + timedelta(hours=state.policy.cancellation_answer_hours)
         request = CancellationRequest(
             request_id=request_id,
             fulfillment_id=fulfillment_id,
-            units=tuple((unit.line_id, unit.quantity) for unit in own),
+            units=tuple(asked.items()),
             parcel_ids=tuple(dict.fromkeys(u.spot.parcel_id for u in own if u.spot.parcel_id)),
             by=by,
             reason=reason,
@@ -344,14 +348,17 @@ def request_of(state: OrderState, request_id: str) -> CancellationRequest | None
 
 
 def answer_refusal(state: OrderState, message: AnswerCancellation) -> str | None:
-    request = request_of(state, message.request_id)
-    if request is None or request.answer_by is None:
-        open_ids = ", ".join(r.request_id for r in state.requests if r.answer_by) or "none"
-        return f"request_id: no request {message.request_id!r} waits for an answer (open: {open_ids})"
-    seller = the_fulfillment(state, request.fulfillment_id).seller
-    if role_of(message.by) not in ("support", "backend", "marketplace") and seller_of(message.by) != seller:
+    if role_of(message.by) not in ("seller", "support", "backend", "marketplace"):
         return "by: only the seller of the fulfillment, or support, answers"
-    return None
+    seller = seller_of(message.by)
+    own = [
+        request.request_id
+        for request in state.requests
+        if request.answer_by and seller in (None, the_fulfillment(state, request.fulfillment_id).seller)
+    ]
+    if message.request_id in own:
+        return None
+    return f"request_id: no request {message.request_id!r} waits for an answer (open: {', '.join(own) or 'none'})"
 
 
 def accept_answer(state: OrderState, message: AnswerCancellation, now: datetime) -> OrderState:

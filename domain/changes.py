@@ -71,7 +71,7 @@ def _changed(before: tuple[_Row, ...], after: tuple[_Row, ...]) -> tuple[_Row, .
 
 def _new_lines(saved: OrderState | None, state: OrderState) -> tuple[LineRow, ...]:
     """Lines never change but in their money; those placed are in the store already."""
-    known = {line.line_id for line in saved.lines} if saved else {line.line_id for line in state.lines}
+    known = {line.line_id for line in (saved or state).lines if saved or line.replaces is None}
     return tuple(_line_row(line) for line in state.lines if line.line_id not in known)
 
 

@@ -9,7 +9,18 @@ from domain.cancellation import cancel_units, settle_request
 from domain.holds import hold_ran_out, ship_by_with_holds
 from domain.issues import issue_time_is_up
 from domain.letters import mail_lines
-from domain.order import SYSTEM, edit, edit_fulfillment, hold_on, log, post, the_fulfillment, units_in, units_of_parcel
+from domain.order import (
+    SYSTEM,
+    caused_by,
+    edit,
+    edit_fulfillment,
+    hold_on,
+    log,
+    post,
+    the_fulfillment,
+    units_in,
+    units_of_parcel,
+)
 from domain.parcels import counts_as_lost, deliver, missed_promise, went_silent
 from domain.placement import is_paying, payment_time_is_up
 from domain.placing import Channel
@@ -26,6 +37,13 @@ class Deadline(NamedTuple):
     at: datetime
     what: str
     act: Callable[[OrderState, datetime], OrderState]
+    subject: str = ""
+    """The id of what it is about."""
+
+    @property
+    def name(self) -> str:
+        """No two deadlines of an order share it: keys are made of it."""
+        return f"{self.what}:{self.subject}@{self.at:%Y%m%dT%H%M%S.%f}"
 
 
 def _about(
@@ -41,7 +59,7 @@ def next_deadline(state: OrderState) -> Deadline | None:
 def apply_due(state: OrderState, now: datetime) -> OrderState:
     """Do what every deadline asks that has passed by `now`, in order."""
     while (deadline := next_deadline(state)) is not None and deadline.at <= now:
-        before = state
+        before = state = caused_by(state, deadline.name)
         state = deadline.act(state, now)
         assert state != before, f"deadline {deadline.what} changed nothing and would come for ever"
     return state
@@ -51,22 +69,23 @@ def _deadlines(state: OrderState) -> Iterator[Deadline]:
     if state.pay_by is not None and not is_paying(state):
         yield Deadline(state.pay_by, "payment", payment_time_is_up)
     for shortage in state.shortages:
-        yield Deadline(shortage.answer_by, "shortage", _about(shortage_time_is_up, shortage))
+        yield Deadline(shortage.answer_by, "shortage", _about(shortage_time_is_up, shortage), shortage.line_id)
     for backorder in state.backorders:
-        yield Deadline(backorder.until, "backorder", _about(backorder_ran_out, backorder))
+        yield Deadline(backorder.until, "backorder", _about(backorder_ran_out, backorder), backorder.key)
     for request in state.requests:
         if request.answer_by is not None:
             yield Deadline(
                 request.answer_by,
                 "cancellation",
                 _about(_settle_by_default, request),
+                request.request_id,
             )
     for hold in state.holds:
         if hold.expires_at is not None:
-            yield Deadline(hold.expires_at, "hold", _about(hold_ran_out, hold))
+            yield Deadline(hold.expires_at, "hold", _about(hold_ran_out, hold), hold.hold_id)
     for issue in state.issues:
         if issue.resolved_at is None and issue.answer_by is not None:
-            yield Deadline(issue.answer_by, "issue", _about(issue_time_is_up, issue))
+            yield Deadline(issue.answer_by, "issue", _about(issue_time_is_up, issue), issue.issue_id)
     if state.unpaid and state.unpaid_since is not None and not is_paying(state):
         at = state.unpaid_since + timedelta(days=state.policy.unpaid_close_days)
         yield Deadline(at, "unpaid", _give_up_unpaid)
@@ -101,16 +120,16 @@ def _ship_by_deadlines(state: OrderState, fulfillment: Fulfillment) -> Iterator[
     if not fulfillment.ship_by_missed:
         if not fulfillment.ship_by_warned and fulfillment.channel is Channel.FBM:
             at = ship_by - timedelta(hours=policy.ship_by_warning_hours)
-            yield Deadline(at, "ship_by_warning", _about(_warn, fulfillment))
-        yield Deadline(ship_by, "ship_by", _about(_miss, fulfillment))
+            yield Deadline(at, "ship_by_warning", _about(_warn, fulfillment), fulfillment_id)
+        yield Deadline(ship_by, "ship_by", _about(_miss, fulfillment), fulfillment_id)
         return
     if not fulfillment.escalated:
         at = ship_by + timedelta(hours=policy.ship_by_escalation_hours)
-        yield Deadline(at, "escalation", _about(_escalate, fulfillment))
+        yield Deadline(at, "escalation", _about(_escalate, fulfillment), fulfillment_id)
     if policy.late_cancel_days is not None and fulfillment.channel is Channel.FBM:
         at = ship_by + timedelta(days=policy.late_cancel_days)
         if not _label_is_coming(state, fulfillment_id):
-            yield Deadline(at, "late_cancel", _about(_cancel_late, fulfillment))
+            yield Deadline(at, "late_cancel", _about(_cancel_late, fulfillment), fulfillment_id)
 
 
 def _label_is_coming(state: OrderState, fulfillment_id: str) -> bool:
@@ -195,20 +214,20 @@ def _parcel_deadlines(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
     if parcel.tracking_number is None:
         if parcel.estimate is not None:
             at = parcel.estimate + timedelta(days=policy.untracked_delivered_days)
-            yield Deadline(at, "presumed_delivered", _about(_presume, parcel))
+            yield Deadline(at, "presumed_delivered", _about(_presume, parcel), parcel.parcel_id)
         return
     last = parcel.last_event_at
     assert last is not None, parcel.parcel_id
     if not parcel.silent:
         at = last + timedelta(days=policy.silence_days)
-        yield Deadline(at, "silence", _about(went_silent, parcel))
+        yield Deadline(at, "silence", _about(went_silent, parcel), parcel.parcel_id)
     if policy.lost_after_days is not None:
         at = last + timedelta(days=policy.lost_after_days)
-        yield Deadline(at, "lost", _about(counts_as_lost, parcel))
+        yield Deadline(at, "lost", _about(counts_as_lost, parcel), parcel.parcel_id)
     if parcel.estimate is not None and not parcel.delayed_told:
         # A carrier that hoped to be early is not late before the promise has passed.
         promised = the_fulfillment(state, parcel.fulfillment_id).deliver_by
-        yield Deadline(max(parcel.estimate, promised), "late", _about(missed_promise, parcel))
+        yield Deadline(max(parcel.estimate, promised), "late", _about(missed_promise, parcel), parcel.parcel_id)
 
 
 def _presume(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:

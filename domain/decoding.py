@@ -16,6 +16,10 @@ class Refusal(Frozen):
     reason: str
 
 
+class Unreadable:
+    """Stands for an argument that is no JSON at all."""
+
+
 def decode(model: type[_Model], arguments: tuple[Any, ...]) -> _Model | Refusal:
     """One JSON object, as a strict model; a query may come without any body."""
     if len(arguments) != 1:
@@ -41,14 +45,20 @@ def _required(model: type[BaseModel]) -> bool:
 
 
 def _kind(body: Any) -> str:
-    return {"list": "an array", "str": "a text", "NoneType": "nothing"}.get(type(body).__name__, type(body).__name__)
+    name = type(body).__name__
+    words = {"list": "an array", "str": "a text", "NoneType": "nothing", "Unreadable": "something that is no JSON"}
+    return words.get(name, name)
 
 
 def _sentences(error: ValidationError) -> list[str]:
     """`lines.0.quantity: Input should be greater than or equal to 1`; values are not repeated."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    paths = [one["loc"] for one in errors]
     sentences = []
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
+    for one in errors:
+        if any(len(other) > len(one["loc"]) and other[: len(one["loc"])] == one["loc"] for other in paths):
+            continue  # a list that is too short because its one element is wrong
         path = ".".join(str(part) for part in one["loc"])
-        words = one["msg"].removeprefix("Value error, ")
+        words = one["msg"].removeprefix("Value error, ").replace("Tuple", "Array")
         sentences.append(f"{path}: {words}" if path else words)
     return sentences

@@ -73,6 +73,7 @@ class RegisterBackorder(_Effect):
     sku: str
     quantity: int
     placed_at: datetime
+    barred: tuple[str, ...] = ()
 
 
 class CancelBackorder(_Effect):

@@ -12,7 +12,6 @@ from domain.order import (
     edit_fulfillment,
     edit_parcel,
     emit,
-    key_for,
     log,
     move_all,
     post,
@@ -209,7 +208,7 @@ def hand_over(
         before="packed",
         after="shipped",
     )
-    state, key = key_for(state, "handoff", fulfillment_id)
+    key = f"{state.order_id}:handoff:{parcel_ids[0]}"  # a parcel leaves once
     effect = HandOver(key=key, fulfillment_id=fulfillment_id, items=items, parcel_ids=parcel_ids)
     state = ask_to_capture(emit(state, effect), fulfillment_id, amount)
     return post(state, letters.shipped(state, fulfillment_id, parcel_ids, amount))

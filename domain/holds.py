@@ -26,10 +26,10 @@ from domain.units import BEFORE_HANDOFF
 def hold_refusal(state: OrderState, message: HoldOrder, now: datetime) -> str | None:
     if state.phase is Phase.CLOSED:
         return "the order is closed"
-    if message.fulfillment_id is not None and fulfillment_of(state, message.fulfillment_id) is None:
-        return f"fulfillment_id: the order has no fulfillment {message.fulfillment_id!r}"
     if seller_of(message.by) is not None:
         return "by: support or the marketplace holds an order, not a seller"
+    if message.fulfillment_id is not None and fulfillment_of(state, message.fulfillment_id) is None:
+        return f"fulfillment_id: the order has no fulfillment {message.fulfillment_id!r}"
     if any(hold.hold_id == message.hold_id for hold in state.holds):
         return f"hold_id: {message.hold_id!r} is placed already"
     if message.expires_at is not None and message.expires_at <= now:

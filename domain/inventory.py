@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from domain.effects import Reserve, Want
-from domain.order import edit, emit, key_for
+from domain.order import caused_key, edit, emit
 from domain.state import OrderState, Phase
 from domain.units import Place, Spot, count
 
@@ -28,7 +28,7 @@ def reserve_pending(state: OrderState, now: datetime, *words: str, only: frozens
     )
     if not wants:
         return edit(state, phase=Phase.OPEN)
-    state, key = key_for(state, *words)
+    state, key = caused_key(state, *words)
     return emit(
         state,
         Reserve(key=key, wants=wants, placed_at=now, method=state.method, country=state.country),

@@ -53,11 +53,11 @@ def issue_of(state: OrderState, issue_id: str) -> Issue | None:
 def report_refusal(state: OrderState, message: ReportIssue) -> str | None:
     if message.parcel_id is None and message.fulfillment_id is None:
         return "parcel_id: which parcel, or which fulfillment_id, is it about?"
-    if message.fulfillment_id is not None and fulfillment_of(state, message.fulfillment_id) is None:
+    if message.fulfillment_id is not None and not _is_there(state, message.fulfillment_id, message.by):
         return f"fulfillment_id: the order has no fulfillment {message.fulfillment_id!r}"
     if message.parcel_id is not None:
         parcel = parcel_of(state, message.parcel_id)
-        if parcel is None:
+        if parcel is None or not _is_there(state, parcel.fulfillment_id, message.by):
             return f"parcel_id: the order has no parcel {message.parcel_id!r}"
         if parcel.stage is not ParcelStage.SHIPPED:
             return f"parcel_id: {parcel.parcel_id} has not been handed over yet"
@@ -68,8 +68,6 @@ def report_refusal(state: OrderState, message: ReportIssue) -> str | None:
     about = fulfillment_of(state, message.fulfillment_id) or the_fulfillment(
         state, the_parcel(state, message.parcel_id or "").fulfillment_id
     )
-    if seller_of(message.by) not in (None, about.seller):
-        return "by: a seller reports on its own parcels only"
     for issue in state.issues:
         if (
             issue.resolved_at is None
@@ -193,7 +191,13 @@ def resolve_refusal(state: OrderState, message: ResolveIssue) -> str | None:
 
 
 def _may_see(state: OrderState, issue: Issue, by: str) -> bool:
-    return seller_of(by) in (None, the_fulfillment(state, issue.fulfillment_id).seller)
+    return _is_there(state, issue.fulfillment_id, by)
+
+
+def _is_there(state: OrderState, fulfillment_id: str, by: str) -> bool:
+    """For a seller only its own fulfillments are."""
+    fulfillment = fulfillment_of(state, fulfillment_id)
+    return fulfillment is not None and seller_of(by) in (None, fulfillment.seller)
 
 
 def _is_returned(state: OrderState, issue: Issue) -> bool:

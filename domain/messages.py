@@ -6,19 +6,20 @@ fails where one of them is missing in the workflow.
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from domain.model import (
     Body,
     Frozen,
     LocalId,
+    Moment,
     Name,
     OptionalLine,
     OptionalParagraph,
     PartyId,
     Sku,
 )
-from domain.placing import Address, PaymentMeans, Quantity
+from domain.placing import AMOUNT_MAX, Address, PaymentMeans, Quantity
 from domain.results import (
     Accepted,
     CancelResult,
@@ -110,7 +111,7 @@ class Ship(_Message):
     parcels: Annotated[tuple[Shipped, ...], Field(min_length=1, max_length=100)] | None = None
     carrier: Name | None = None
     tracking_number: TrackingNumber | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
 
 
 class CarrierEvent(_Message):
@@ -125,8 +126,8 @@ class CarrierEvent(_Message):
     exception: Literal["delayed", "damaged", "undeliverable"] = "delayed"
     """What kind of exception, where the status is one."""
 
-    occurred_at: AwareDatetime
-    estimated_delivery: AwareDatetime | None = None
+    occurred_at: Moment
+    estimated_delivery: Moment | None = None
     location: OptionalLine = ""
     signed_by: OptionalLine = ""
     note: OptionalLine = ""
@@ -141,7 +142,7 @@ class NetworkParcel(Body):
     carrier: Name
     tracking_number: TrackingNumber
     items: Annotated[tuple[NetworkItem, ...], Field(min_length=1, max_length=500)]
-    estimated_delivery: AwareDatetime | None = None
+    estimated_delivery: Moment | None = None
 
 
 class NetworkEvent(_Message):
@@ -160,7 +161,7 @@ class NetworkEvent(_Message):
         "CompletePartialled",
         "Unfulfillable",
     ]
-    occurred_at: AwareDatetime
+    occurred_at: Moment
     parcels: Annotated[tuple[NetworkParcel, ...], Field(max_length=100)] = ()
 
 
@@ -168,8 +169,8 @@ class AllocatedUnits(Frozen):
     line_id: str
     location: str
     quantity: int
-    ship_by: AwareDatetime
-    deliver_by: AwareDatetime
+    ship_by: Moment
+    deliver_by: Moment
 
 
 class StockAllocated(Frozen):
@@ -192,7 +193,7 @@ class ConfirmDelivery(_Message):
     by: Who = "customer"
     fulfillment_id: LocalId | None = None
     parcel_id: LocalId | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
     note: OptionalParagraph = ""
 
 
@@ -217,7 +218,7 @@ class ChooseForShortage(_Message):
     line_id: LocalId
     choice: Literal["substitute", "wait", "refund", "cancel"]
     substitute_sku: Sku | None = None
-    wait_until: AwareDatetime | None = None
+    wait_until: Moment | None = None
 
 
 class ChangeAddress(_Message):
@@ -239,7 +240,7 @@ class HoldOrder(_Message):
     hold_id: LocalId | None = None
     fulfillment_id: LocalId | None = None
     reason: OptionalParagraph = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class ReleaseHold(_Message):
@@ -272,7 +273,7 @@ class ResolveIssue(_Message):
 class GoodwillRefund(_Message):
     """Money given back without a return, in minor units; never more than was captured."""
 
-    amount: Annotated[int, Field(ge=1)]
+    amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
     reason: Name
 
 
@@ -313,6 +314,12 @@ class Query(NamedTuple):
     body: type[Any]
     result: type[Frozen]
     description: str
+
+
+def help_text(message: Message | Query) -> str:
+    """For the forms of the Temporal UI: what it does, and its fields, the needed ones with a star."""
+    fields = (f"{name}*" if field.is_required() else name for name, field in message.body.model_fields.items())
+    return f"{message.description} JSON: {', '.join(fields) or 'none'}."
 
 
 MESSAGES: tuple[Message, ...] = (

@@ -1,8 +1,10 @@
 """The two kinds of models: frozen ones of our own, and strict ones for bodies from outside."""
 
-from typing import Annotated
+import re
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 LocalId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
@@ -22,6 +24,31 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_N
 OptionalLine = Annotated[str, StringConstraints(max_length=200, pattern=_NO_NUL)]
 Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=_NO_NUL)]
 OptionalParagraph = Annotated[str, StringConstraints(max_length=2_000, pattern=_NO_NUL)]
+
+
+MOMENT = (
+    r"^(19[7-9][0-9]|2[01][0-9]{2})-[0-9]{2}-[0-9]{2}"
+    r"[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+"""RFC 3339 with its zone, in the years 1970 to 2199: arithmetic and PostgreSQL stay within their ranges."""
+
+_MOMENT = re.compile(MOMENT)
+
+
+def _from_rfc3339(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not _MOMENT.fullmatch(value):
+        raise ValueError("must be a time as in RFC 3339 with its zone, 1970 to 2199, like 2026-03-10T12:00:00Z")
+    return datetime.fromisoformat(value.upper())
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_from_rfc3339),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": MOMENT}, mode="validation"),
+]
+"""A point in time in a body from outside; pydantic alone would take numbers, spaces and the year 1."""
 
 
 class Frozen(BaseModel):

@@ -156,6 +156,7 @@ def _shipped_by_network(
             message.by,
             "packed",
             f"{parcel_id}: {units_text(state, packed)}",
+            occurred_at=min(message.occurred_at, now),
             fulfillment_id=fulfillment_id,
             before="reserved",
             after="packed",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain import cancellation, handoff, holds, issues, network, packing, parcels, placement, service, shortage
+from domain.order import caused_by
 from domain.state import OrderState, Phase
 
 
@@ -64,5 +65,8 @@ def refusal(state: OrderState, name: str, message: Any, now: datetime) -> str | 
     return RULES[name].refusal(state, message, now)
 
 
-def obey(state: OrderState, name: str, message: Any, now: datetime) -> tuple[OrderState, Any]:
-    return RULES[name].accept(state, message, now)
+def obey(state: OrderState, name: str, message: Any, now: datetime, cause: str) -> tuple[OrderState, Any]:
+    """Gives the new state and what the answer needs; `cause` names this very message for good."""
+    before = caused_by(state, cause)
+    after, answer = RULES[name].accept(before, message, now)
+    return (state if after is before else after), answer

@@ -57,6 +57,13 @@ def emit(state: OrderState, *effects: Effect) -> OrderState:
     return edit(state, effects=(*state.effects, *effects))
 
 
+def answered(
+    state: OrderState, key: str, answer: Callable[[OrderState, datetime], OrderState], now: datetime
+) -> OrderState:
+    """Take the answer of an effect into the state; what it leads to is caused by it."""
+    return performed(answer(caused_by(state, key.removeprefix(f"{state.order_id}:")), now), key)
+
+
 def performed(state: OrderState, key: str) -> OrderState:
     """The effect is done: it is asked for no more."""
     return edit(state, effects=tuple(effect for effect in state.effects if effect.key != key))
@@ -78,6 +85,22 @@ def key_for(state: OrderState, *words: str) -> tuple[OrderState, str]:
     name = ":".join(words)
     state, number = numbered(state, f"key:{name}")
     return state, f"{state.order_id}:{name}:{number}"
+
+
+def caused_by(state: OrderState, cause: str) -> OrderState:
+    """What follows is done because of this; no two causes of an order have one name."""
+    return state if state.cause == cause else edit(state, cause=cause, cause_keys=0)
+
+
+def caused_key(state: OrderState, *words: str) -> tuple[OrderState, str]:
+    """An idempotency key named after its cause: `1042:release:<id of the update that cancelled>`.
+
+    For steps in PostgreSQL, which are done before the engine has recorded what they were done for:
+    after a crash another message may come first, and a mere number would then name another effect.
+    """
+    uses = state.cause_keys + 1
+    words = (state.order_id, *words, state.cause) if uses == 1 else (state.order_id, *words, state.cause, str(uses))
+    return edit(state, cause_keys=uses), ":".join(words)
 
 
 # -- looking things up ---------------------------------------------------------

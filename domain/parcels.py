@@ -225,12 +225,12 @@ def _undelivered(state: OrderState, message: ConfirmDelivery) -> tuple[Parcel, .
 
 
 def confirm_delivery_refusal(state: OrderState, message: ConfirmDelivery) -> str | None:
+    if seller_of(message.by) is not None:
+        return "by: the customer, the carrier or support confirms a delivery, not the seller"
     if message.fulfillment_id is not None and fulfillment_of(state, message.fulfillment_id) is None:
         return f"fulfillment_id: the order has no fulfillment {message.fulfillment_id!r}"
     if message.parcel_id is not None and parcel_of(state, message.parcel_id) is None:
         return f"parcel_id: the order has no parcel {message.parcel_id!r}"
-    if seller_of(message.by) is not None:
-        return "by: the customer, the carrier or support confirms a delivery, not the seller"
     if not _undelivered(state, message):
         return "no parcel of this is on its way"
     return None

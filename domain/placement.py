@@ -13,11 +13,12 @@ from domain.order import SYSTEM, edit, emit, key_for, log, post
 from domain.placing import PlaceOrder
 from domain.requests import ListedLine, PaymentOutcome
 from domain.state import Line, LineMoney, OrderState, Payment, Phase, Totals
+from domain.timeline import Entry
 from domain.units import Place, Spot, Units
 
 
-def open_order(order: PlaceOrder, listed: tuple[ListedLine, ...], origin: datetime, started_at: datetime) -> OrderState:
-    """The state of an order that has just been placed; `started_at` is server time."""
+def placed(order: PlaceOrder, listed: tuple[ListedLine, ...], origin: datetime, started_at: datetime) -> OrderState:
+    """The order as `record_order` has written it: nothing has been asked of anybody yet."""
     listings = {line.line_id: line for line in listed}
     lines = []
     for line, total in zip(order.lines, line_totals(order), strict=True):
@@ -64,10 +65,18 @@ def open_order(order: PlaceOrder, listed: tuple[ListedLine, ...], origin: dateti
             for index, payment in enumerate(order.payments, start=1)
         ),
     )
-    state = log(
-        state, origin, "customer", "placed", f"{len(lines)} lines, {order.total} {order.currency} in minor units"
-    )
-    return _ask_to_authorize(state, origin)
+    return edit(state, entries=(placed_entry(order, origin),), entry_count=1)
+
+
+def placed_entry(order: PlaceOrder, at: datetime) -> Entry:
+    """The first line of the timeline; `record_order` writes it with the order's other rows."""
+    summary = f"{len(order.lines)} lines, {order.total} {order.currency} in minor units"
+    return Entry(seq=1, occurred_at=at, received_at=at, who="customer", what="placed", summary=summary)
+
+
+def open_order(order: PlaceOrder, listed: tuple[ListedLine, ...], origin: datetime, started_at: datetime) -> OrderState:
+    """The order placed, and its payments asked for; `started_at` is server time."""
+    return _ask_to_authorize(placed(order, listed, origin, started_at), origin)
 
 
 def _ask_to_authorize(state: OrderState, now: datetime) -> OrderState:
@@ -134,11 +143,11 @@ def is_paying(state: OrderState) -> bool:
 
 
 def update_payment_refusal(state: OrderState, message: UpdatePayment) -> str | None:
+    if is_paying(state):
+        return "payments: another payment is being tried just now"
     wanted = amount_to_pay(state)
     if not wanted:
         return "payments: nothing of this order is unpaid"
-    if is_paying(state):
-        return "payments: another payment is being tried just now"
     given = sum(payment.amount for payment in message.payments)
     if given != wanted:
         return f"payments: they add up to {given}, {wanted} is unpaid"

@@ -5,13 +5,14 @@ import json
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from domain.model import (
     Body,
     Country,
     Currency,
     LocalId,
+    Moment,
     Name,
     OptionalLine,
     OrderId,
@@ -94,7 +95,7 @@ class PaymentMeans(Body):
 class Clock(Body):
     """Business time = `origin` + `factor` x elapsed; the factor is 1 in life."""
 
-    origin: AwareDatetime | None = None
+    origin: Moment | None = None
     factor: Annotated[float, Field(ge=1, le=TIME_FACTOR_MAX)] = 1.0
 
 
@@ -114,8 +115,8 @@ class PlaceOrder(Body):
     tax: Amount = 0
     discount: Amount = 0
     payments: Annotated[tuple[PaymentMeans, ...], Field(min_length=1, max_length=PAYMENTS_MAX)]
-    promised_ship_by: AwareDatetime | None = None
-    promised_by: AwareDatetime | None = None
+    promised_ship_by: Moment | None = None
+    promised_by: Moment | None = None
     clock: Clock = Clock()
     policy: Policy = Policy()
     kind: Literal["order"] = "order"

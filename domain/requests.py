@@ -7,6 +7,7 @@ from typing import Any, Literal
 from domain.effects import StockItem
 from domain.model import Frozen
 from domain.placing import PlaceOrder
+from domain.results import OrderResult
 from domain.state import Label, Substitute
 
 
@@ -39,6 +40,13 @@ class RecordedOrder(Frozen):
     """JSON of the recorded result where the same order has been placed before."""
 
     first_run_id: str = ""
+
+
+class KnownOrder(Frozen):
+    """What the store knows of an order id; `result` once the order has ended."""
+
+    body_hash: str
+    result: OrderResult | None = None
 
 
 class Allocation(Frozen):

@@ -5,9 +5,9 @@ from datetime import datetime
 from domain import letters, mails
 from domain.effects import ResendMail, SaveAddress
 from domain.handoff import label_is_coming
-from domain.messages import AddNote, ChangeAddress
+from domain.messages import MESSAGES, AddNote, ChangeAddress
 from domain.messages import ResendMail as ResendMailMessage
-from domain.order import emit, key_for, log, post, units_where
+from domain.order import caused_key, emit, log, post, units_where
 from domain.placing import Channel
 from domain.state import OrderState, ParcelStage
 from domain.units import BEFORE_HANDOFF, Place
@@ -41,7 +41,7 @@ def change_of_address_refusal(state: OrderState) -> str | None:
 def accept_change_address(state: OrderState, message: ChangeAddress, now: datetime) -> OrderState:
     """The address goes to PostgreSQL; neither the timeline nor a mail repeats it."""
     state = log(state, now, message.by, "address_changed", "Another address was given", why=message.reason)
-    state, key = key_for(state, "address")
+    state, key = caused_key(state, "address")
     state = emit(state, SaveAddress(key=key, ship_to=message.ship_to))
     gone = units_where(state, lambda u: u.spot.place in (Place.SHIPPED, Place.DELIVERED))
     mail = mails.AddressChangedMail(
@@ -56,7 +56,7 @@ def accept_change_address(state: OrderState, message: ChangeAddress, now: dateti
 
 def accept_resend(state: OrderState, message: ResendMailMessage, now: datetime) -> tuple[OrderState, str]:
     """Gives the key of the effect; whether there is such a mail only the store knows."""
-    state, key = key_for(state, "resend")
+    state, key = caused_key(state, "resend")
     state = log(state, now, message.by, "mail_resent", message.mail_key)
     return emit(state, ResendMail(key=key, mail_key=message.mail_key)), key
 
@@ -67,4 +67,16 @@ def accept_note(state: OrderState, message: AddNote, now: datetime) -> OrderStat
 
 def note_refused(state: OrderState, name: str, by: str, refusal: str, now: datetime) -> OrderState:
     """A signal cannot be answered: its refusal stands in the timeline."""
-    return log(state, now, by, f"{name}_refused", refusal)
+    return log(state, now, by, f"{name}_refused", _storable(refusal))
+
+
+def note_unknown_signal(state: OrderState, name: str, now: datetime) -> OrderState:
+    known = ", ".join(message.name for message in MESSAGES if message.signal)
+    return log(
+        state, now, "unknown", "signal_refused", f"there is no signal {_storable(name, 80)!r} (there are: {known})"
+    )
+
+
+def _storable(text: str, length_max: int = 2_000) -> str:
+    """Names of fields and signals come from outside, with whatever stands in them."""
+    return text[:length_max].replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -11,11 +11,11 @@ from domain.messages import AllocatedUnits, ChooseForShortage, StockAllocated
 from domain.money import drop_units
 from domain.order import (
     SYSTEM,
+    caused_key,
     edit,
     edit_line,
     emit,
     hold_on,
-    key_for,
     line_of,
     log,
     move,
@@ -298,10 +298,12 @@ def _substitute(state: OrderState, shortage: Shortage, sku: str, now: datetime) 
 
 def _backorder(state: OrderState, shortage: Shortage, until: datetime, now: datetime) -> OrderState:
     line = the_line(state, shortage.line_id)
-    state, key = key_for(state, "backorder", line.line_id)
+    state, key = caused_key(state, "backorder", line.line_id)
     backorder = Backorder(line_id=line.line_id, quantity=shortage.quantity, until=until, key=key)
     state = move(state, line.line_id, shortage.quantity, _PENDING, _BACKORDERED)
-    state = edit(state, backorders=(*state.backorders, backorder))
+    state = edit(
+        state, backorders=(*state.backorders, backorder), backorder_keys=(*state.backorder_keys, backorder.key)
+    )
     return emit(
         state,
         RegisterBackorder(
@@ -312,6 +314,7 @@ def _backorder(state: OrderState, shortage: Shortage, until: datetime, now: date
             sku=line.sku,
             quantity=shortage.quantity,
             placed_at=state.origin,
+            barred=line.barred_locations,
         ),
     )
 
@@ -350,10 +353,8 @@ def allocation_refusal(state: OrderState, message: StockAllocated) -> str | None
     """Only backorders of this order are served; that one is closed by now does not matter."""
     if line_of(state, message.line_id) is None:
         return f"line_id: the order has no line {message.line_id!r}"
-    name = f"backorder:{message.line_id}"
-    given = dict(state.numbers).get(f"key:{name}", 0)
-    if _backorder_key(message) not in {f"{state.order_id}:{name}:{number}" for number in range(1, given + 1)}:
-        return f"key: {message.key!r} is of no backorder of line {message.line_id}"
+    if _backorder_key(message) not in state.backorder_keys:
+        return f"key: {message.key!r} is of no backorder of the order"
     if message.allocation.line_id != message.line_id:
         return f"allocation.line_id: {message.allocation.line_id!r} is not {message.line_id!r}"
     return None
@@ -416,7 +417,7 @@ def to_new_fulfillment(state: OrderState, fulfillment_id: str, now: datetime) ->
 def unavailable_again(state: OrderState, units: tuple[Units, ...], now: datetime, words: str) -> OrderState:
     """Reserved units turned out not to be there: their location is barred and corrected."""
     items = stock_items(state, units)
-    state, key = key_for(state, "missing", words)
+    state, key = caused_key(state, "missing", words)
     state = emit(state, ReleaseStock(key=key, items=items, missing=True))
     for unit, item in zip(units, items, strict=True):
         line = the_line(state, unit.line_id)

@@ -301,6 +301,9 @@ class OrderState(Frozen):
     parcels: tuple[Parcel, ...] = ()
     shortages: tuple[Shortage, ...] = ()
     backorders: tuple[Backorder, ...] = ()
+    backorder_keys: tuple[str, ...] = ()
+    """Of all backorders ever made: the store may still tell of one that is closed."""
+
     allocations_seen: tuple[str, ...] = ()
     network_events_seen: tuple[str, ...] = ()
     requests: tuple[CancellationRequest, ...] = ()
@@ -312,6 +315,12 @@ class OrderState(Frozen):
     carrier_events_refused: int = 0
     numbers: tuple[tuple[str, int], ...] = ()
     """Last number given per kind of id or key, so that each is used once."""
+
+    cause: str = ""
+    """What the order is acting on: a message, a deadline or an answer, by a name that outlives crashes."""
+
+    cause_keys: int = 0
+    """How many idempotency keys were made of this cause."""
 
     effects: tuple[Effect, ...] = ()
     """What the outside world must still be made to do, oldest first."""

@@ -253,5 +253,5 @@ def details(state: OrderState) -> str:
         )
     waits = list(_waits(state))
     if waits:
-        lines += ["", "Waits for:", *(f"- {wait}" for wait in waits)]
+        lines += ["", "Waits for:", "", *(f"- {wait}" for wait in waits)]
     return "\n".join(lines)

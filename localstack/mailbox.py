@@ -32,7 +32,7 @@ class Mail:
 
     @property
     def message_id(self) -> str:
-        return self._header("Message-ID")
+        return self._header("Message-ID").strip()  # a long one stands on a line of its own, indented
 
     @property
     def text(self) -> str:
@@ -63,7 +63,10 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._count = itertools.count()
-        folder.mkdir(parents=True, exist_ok=True)
+        self.make_folder()
+
+    def make_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def store(self, content: bytes, recipients: list[str]) -> str:
         """Keep a mail as it came, with its envelope's recipients on top; returns its id."""

@@ -41,6 +41,7 @@ class MailSink:
         return f"http://{ports.HOST}:{self._http_port}"
 
     def start(self) -> None:
+        self.mailbox.make_folder()  # somebody may have cleared the state since
         self._smtp_port = ports.choose(self._smtp_port, "OPENORDERS_SMTP_PORT")
         self._http_port = ports.choose(self._http_port, "OPENORDERS_MAILS_PORT")
         self._smtp = _SmtpThread(self._door, self._smtp_port)

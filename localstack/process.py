@@ -43,6 +43,7 @@ class ManagedProcess:
         self._user = user
         self._signal_when_orphaned = signal_when_orphaned
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def running(self) -> bool:
@@ -64,6 +65,7 @@ class ManagedProcess:
         if self.running:
             raise LocalStackError(f"{self.name} is running already")
         _rotate(self.log)
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         self._process = _STARTER.submit(self._spawn).result()
 
     def stop(self, by: signal.Signals = signal.SIGTERM, patience_seconds: float = 20) -> None:
@@ -100,6 +102,14 @@ class ManagedProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def says(self, text: str) -> bool:
+        """Whether it has written this into its log since its last start."""
+        if not self.log.exists():
+            return False
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return text.encode() in log.read()
 
     def log_tail(self, lines: int = 12) -> str:
         if not self.log.exists():

@@ -107,6 +107,13 @@ class Stack:
         self.postgres.remove()
         shutil.rmtree(self.state_dir, ignore_errors=True)
 
+    def remove_leftovers(self) -> None:
+        """Delete what a killed owner of the same folder has left, before the start. Refused while one runs."""
+        if self.state_dir.exists():
+            with file_lock(self.state_dir / "lock", self._refuse_second):
+                self.postgres.remove()
+            shutil.rmtree(self.state_dir, ignore_errors=True)
+
     def worker(self, extra: Mapping[str, str] | None = None, arguments: Sequence[str] = ()) -> ManagedProcess:
         """A worker for these servers, not started yet; ended with the stack."""
         number = len(self._workers) + 1

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from localstack import ports
@@ -31,7 +31,10 @@ _DYNAMIC_CONFIG = (
 
 
 class TemporalServer:
-    """`search_attributes`: name to type (Keyword, KeywordList, Datetime, ...), registered at every start."""
+    """`search_attributes`: name to type (Keyword, KeywordList, Datetime, ...), registered at every start.
+
+    `dynamic_config` is `key=JSON`, beside our own.
+    """
 
     def __init__(
         self,
@@ -40,11 +43,13 @@ class TemporalServer:
         ui_port: int = 0,
         *,
         search_attributes: Mapping[str, str] | None = None,
+        dynamic_config: Sequence[str] = (),
     ) -> None:
         self.state_dir = state_dir
         self._port = port
         self._ui_port = ui_port
         self._search_attributes = dict(search_attributes or {})
+        self._dynamic_config = (*_DYNAMIC_CONFIG, *dynamic_config)
         self._binary: Path | None = None
         self.process: ManagedProcess | None = None
 
@@ -119,7 +124,7 @@ class TemporalServer:
         arguments += ["--ui-port", str(self._ui_port), "--db-filename", str(self.state_dir.absolute() / "temporal.db")]
         for pragma in _SQLITE:
             arguments += ["--sqlite-pragma", pragma]
-        for value in _DYNAMIC_CONFIG:
+        for value in self._dynamic_config:
             arguments += ["--dynamic-config-value", value]
         for name, kind in self._search_attributes.items():
             arguments += ["--search-attribute", f"{name}={kind}"]

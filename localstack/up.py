@@ -1,4 +1,7 @@
-"""`make up`: the servers and a worker on fixed ports, left running until Ctrl-C, with state kept in `.openorders/`."""
+"""`make up`: the servers and a worker on fixed ports, left running until Ctrl-C, with state kept in `.openorders/`.
+
+OPENORDERS_STATE_DIR names another folder; `starter.py` finds the servers of the first one by itself.
+"""
 
 import os
 import sys
@@ -11,19 +14,17 @@ from localstack.errors import LocalStackError
 from localstack.ports import Ports
 from localstack.process import ManagedProcess
 from localstack.stack import Stack, ended_by_signals
-from localstack.worker_process import CHECKOUT
+from localstack.worker_process import state_dir, wait_until_ready
 from workflows.names import SEARCH_ATTRIBUTES
 
-STATE_DIR = CHECKOUT / ".openorders"
-
 COMMANDS_TO_TRY = (
-    "starter.py place examples/order.json",
-    "starter.py list",
+    "starter.py stock load schemas/examples/catalog.json",
+    "starter.py place schemas/examples/order.json",
     "starter.py status 1042",
 )
 
 # Read by `starter.py` in another terminal, which must find the same servers and know the database's password.
-ENVIRONMENT_FILE = STATE_DIR / "env"
+_ENVIRONMENT_FILE = "env"
 
 # A worker that cannot start at all would otherwise be started hundreds of times a minute.
 _RESTART_SECONDS = 2
@@ -34,6 +35,7 @@ def main() -> int:
         with ended_by_signals(), _stack() as stack, _environment_file(stack):
             worker = stack.worker()
             worker.start()
+            wait_until_ready(worker)
             print(_table(stack), flush=True)
             _watch(worker)
     except KeyboardInterrupt:
@@ -45,18 +47,19 @@ def main() -> int:
 
 
 def _stack() -> Stack:
-    return Stack(STATE_DIR, Ports.fixed(os.environ), search_attributes=SEARCH_ATTRIBUTES)
+    return Stack(state_dir(), Ports.fixed(os.environ), search_attributes=SEARCH_ATTRIBUTES)
 
 
 @contextmanager
 def _environment_file(stack: Stack) -> Iterator[None]:
-    ENVIRONMENT_FILE.unlink(missing_ok=True)
-    with open(os.open(ENVIRONMENT_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    path = stack.state_dir / _ENVIRONMENT_FILE
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.writelines(f"{name}={value}\n" for name, value in stack.addresses.items())
     try:
         yield
     finally:
-        ENVIRONMENT_FILE.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _watch(worker: ManagedProcess) -> NoReturn:

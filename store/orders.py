@@ -8,12 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 from domain.outbox import OutboxKind
 from domain.placing import Address
 from domain.progress import Progress
-from domain.requests import RecordedOrder, RecordOrder
+from domain.requests import KnownOrder, RecordedOrder, RecordOrder
+from domain.results import OrderResult
 from store.database import Database
 from store.progress import save_progress
 from store.recording import record
 from store.recordsets import once, recordset
-from store.tables.orders import order_contacts
+from store.tables.orders import order_contacts, orders
 from store.tables.outbox import outbox
 
 
@@ -52,6 +53,15 @@ class Orders:
             if progress is not None:
                 await save_progress(connection, progress)
         return bool(found)
+
+    async def known_order(self, order_id: str) -> KnownOrder | None:
+        async with self._database.statement() as connection:
+            found = select(orders.c.body_hash, cast(orders.c.result, Text)).where(orders.c.order_id == order_id)
+            row = (await connection.execute(found)).one_or_none()
+        if row is None:
+            return None
+        result = None if row[1] is None else OrderResult.model_validate_json(row[1])
+        return KnownOrder(body_hash=row[0], result=result)
 
     async def address(self, order_id: str) -> Address | None:
         async with self._database.statement() as connection:

@@ -8,15 +8,17 @@ from sqlalchemy import Row, Select, Text, and_, bindparam, cast, exists, func, o
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import line_totals
+from domain.placement import placed_entry
 from domain.placing import PlaceOrder
 from domain.requests import ListedLine, RecordedOrder, RecordOrder
 from domain.results import OrderResult
 from domain.state import OrderStatus
+from domain.timeline import Entry
 from domain.units import Place
 from store.promises import promise_from
 from store.recordsets import insert_rows, recordset
 from store.tables.catalog import listings, locations
-from store.tables.orders import order_contacts, order_lines, order_units, orders
+from store.tables.orders import order_contacts, order_lines, order_units, orders, timeline
 from store.tables.payments import payments
 
 
@@ -151,6 +153,11 @@ def _new_rows(request: RecordOrder, listed: list[ListedLine]) -> dict[str, Any]:
             }
             for number, payment in enumerate(order.payments, start=1)
         ],
+        "units": [
+            {"line_id": line.line_id, "place": Place.PENDING, "quantity": line.quantity, "version": 0}
+            for line in order.lines
+        ],
+        "timeline": [placed_entry(order, request.placed_at).model_dump(mode="json") | {"version": 0}],
     }
 
 
@@ -177,6 +184,12 @@ def _record() -> Select[Any]:
             ).cte("new_contact"),
             insert_rows(order_lines, "lines", _LINE_FIELDS, only_if=only_if, order_id=order_id).cte("new_lines"),
             insert_rows(payments, "payments", _PAYMENT_FIELDS, only_if=only_if, order_id=order_id).cte("new_payments"),
+            insert_rows(
+                order_units, "units", ["line_id", "place", "quantity", "version"], only_if=only_if, order_id=order_id
+            ).cte("new_units"),
+            insert_rows(timeline, "timeline", [*Entry.model_fields, "version"], only_if=only_if, order_id=order_id).cte(
+                "new_timeline"
+            ),
         )
     )
 

@@ -163,6 +163,12 @@ class Views:
                 mails=await of_order(MailRow, _mails(order_id)),
             )
 
+    async def timeline(self, order_id: str, *, after: int = 0) -> tuple[Entry, ...]:
+        """Entries from the one behind `after` (a `seq`) on, for somebody who follows an order."""
+        query = select(timeline).where(timeline.c.order_id == order_id, timeline.c.seq > after).order_by(timeline.c.seq)
+        async with self._database.statement() as connection:
+            return _all(Entry, await connection.execute(query))
+
     async def fulfillments(
         self, seller: str, *, ship_by_until: datetime | None = None, limit: int = 200
     ) -> tuple[SellerFulfillment, ...]:

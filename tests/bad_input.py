@@ -230,4 +230,20 @@ BAD_QUERIES: tuple[BadInput, ...] = (
     BadInput("a seller that is none", "packing_list", {"fulfillment_id": "acme-1", "seller": "a b"}, "seller"),
 )
 
-BAD_INPUT = (*BAD_ORDERS, *BAD_MESSAGES, *BAD_QUERIES)
+BAD_TIMES: tuple[BadInput, ...] = tuple(
+    case
+    for time in (
+        "1770000000",
+        "2026-03-10 12:00:00Z",
+        "2026-03-10T12:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "2200-01-01T00:00:00Z",
+    )
+    for case in (
+        _order(f"the time {time}", "promised_by", time),
+        _message(f"the time {time}", "carrier_event", "occurred_at", time),
+    )
+)
+"""pydantic alone takes each of these; one in the year 1 that reached PostgreSQL would suspend its order."""
+
+BAD_INPUT = (*BAD_ORDERS, *BAD_MESSAGES, *BAD_QUERIES, *BAD_TIMES)

@@ -18,7 +18,7 @@ from localstack.mailbox import Mail
 from localstack.stack import Stack
 from store.database import Database
 from store.identities import violations
-from store.inventory import Inventory
+from store.inventory import Inventory, StockRefused
 from store.views import Views
 from usecases.errors import Refused
 from usecases.orders import Orders
@@ -78,6 +78,11 @@ class Shop:
     async def on_hand(self, sku: str) -> dict[str, tuple[int, int]]:
         """Location to (on hand, reserved)."""
         return {level.location: (level.on_hand, level.reserved) for level in await self.inventory.levels(sku=sku)}
+
+    async def receives(self, sku: str, quantity: int, *, seller: str = "acme", at: str | None = None) -> None:
+        """So many units come in at the seller's first location, or `at` another."""
+        level = await self.inventory.receive(at or f"{seller.upper()}-1", seller, sku, quantity, uuid4().hex)
+        assert not isinstance(level, StockRefused), level
 
     # -- orders ----------------------------------------------------------------------
 

@@ -4,15 +4,23 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Any, Literal, NamedTuple, Protocol, TextIO
 
 from domain.model import Frozen
 from usecases.errors import InvalidOrder, OrderConflict, OrderError, Unreachable
-from usecases.orders import Orders, Placed
+from usecases.orders import Placed
 
 AT_ONCE = 20
 TRIES = 4
 """For a row that nobody answered; the waits between them are 1, 2 and 4 seconds."""
+
+
+class PlacesOrders(Protocol):
+    """`usecases.orders.Orders`."""
+
+    async def place(self, body: Any) -> Placed: ...
+
+    async def refusal(self, order_id: str) -> OrderError | None: ...
 
 
 class ImportRow(NamedTuple):
@@ -49,13 +57,13 @@ def json_lines(file: TextIO) -> Iterator[ImportRow]:
             continue
         where = f"line {number}"
         try:
-            yield ImportRow(where, json.loads(line))
+            yield ImportRow(where, json.loads(line.strip()))
         except (ValueError, RecursionError) as error:
             yield ImportRow(where, reason=f"no JSON: {error}")
 
 
 async def import_orders(
-    orders: Orders,
+    orders: PlacesOrders,
     rows: Iterable[ImportRow],
     *,
     told: Callable[[ImportReport], object] = lambda _: None,
@@ -86,7 +94,7 @@ def _counted(report: ImportReport, answer: Placed | RowTrouble, troubles: dict[i
 
 
 async def _answers(
-    orders: Orders, rows: Iterable[ImportRow], at_once: int, sleep: Callable[[float], Awaitable[object]]
+    orders: PlacesOrders, rows: Iterable[ImportRow], at_once: int, sleep: Callable[[float], Awaitable[object]]
 ) -> AsyncGenerator[tuple[int, Placed | RowTrouble], None]:
     """As they come in, with the row's number; no more rows are read than are being placed."""
     numbered = enumerate(rows)
@@ -107,7 +115,7 @@ async def _answers(
 
 
 async def _answer(
-    orders: Orders, number: int, row: ImportRow, sleep: Callable[[float], Awaitable[object]]
+    orders: PlacesOrders, number: int, row: ImportRow, sleep: Callable[[float], Awaitable[object]]
 ) -> tuple[int, Placed | RowTrouble]:
     order_id = row.body.get("order_id") if isinstance(row.body, dict) else None
     order_id = order_id if isinstance(order_id, str) else None
@@ -117,8 +125,8 @@ async def _answer(
     for attempt in range(1, TRIES + 1):
         try:
             placed = await orders.place(row.body)
-            # Asked of those of an earlier run as well: it may have ended before it heard of a refusal.
-            if placed.outcome != "finished_same" and (refusal := await orders.refusal(placed.order_id)) is not None:
+            # One of an earlier run that goes on was recorded then; had it been refused, it would be new again.
+            if placed.outcome == "new" and (refusal := await orders.refusal(placed.order_id)) is not None:
                 raise refusal
             return number, placed
         except Unreachable as error:

@@ -62,6 +62,23 @@ class Recorded(NamedTuple):
     promised_ship_by: datetime | None
     """None without items."""
 
+    units: int
+    """Rows of items: one is a unit."""
+
+    paid: int | None
+    """The sum of the payment rows, in centavos; None without one."""
+
+    @property
+    def paid_at(self) -> datetime | None:
+        """The approval, at the latest with the handoff: nobody ships what is not paid for."""
+        moments = [moment for moment in (self.approved_at, self.handed_at, self.arrived_at) if moment is not None]
+        return max(min(moments), self.purchased_at) if moments else None
+
+    @property
+    def arrived_at(self) -> datetime | None:
+        """The delivery; an order that is `delivered` without a date arrives on its estimated day."""
+        return self.promised_by if self.delivered_at is None and self.status == "delivered" else self.delivered_at
+
     @property
     def handed_late(self) -> bool | None:
         if self.handed_at is None or self.promised_ship_by is None:
@@ -140,7 +157,7 @@ def _order(row: _Row, customer: _Row | None, items: list[_Row], payments: list[_
     order_id = row["order_id"]
     recorded = None
     try:
-        recorded = _recorded(row, items)
+        recorded = _recorded(row, items, payments)
         if customer is None:
             raise _Unreadable(f"customer_id: no customer {row['customer_id']!r} is in the folder")
         body = _body(row, customer, items, payments, recorded, factor)
@@ -154,7 +171,7 @@ def _order(row: _Row, customer: _Row | None, items: list[_Row], payments: list[_
     return OlistOrder(order_id, body, None, recorded, events_of(recorded), expected_end(recorded))
 
 
-def _recorded(row: _Row, items: list[_Row]) -> Recorded:
+def _recorded(row: _Row, items: list[_Row], payments: list[_Row]) -> Recorded:
     limits = [_moment(item, "shipping_limit_date") for item in items]
     estimated_day = _moment(row, "order_estimated_delivery_date").astimezone(ZONE).date()
     end_of_day = datetime.combine(estimated_day + timedelta(days=1), time(0), tzinfo=ZONE) - timedelta(seconds=1)
@@ -166,6 +183,8 @@ def _recorded(row: _Row, items: list[_Row]) -> Recorded:
         delivered_at=_moment_or_none(row, "order_delivered_customer_date"),
         promised_by=end_of_day.astimezone(UTC),
         promised_ship_by=max(limits, default=None),
+        units=len(items),
+        paid=sum(_centavos(payment, "payment_value") for payment in payments) if payments else None,
     )
 
 
@@ -175,7 +194,7 @@ def _body(
     lines = _lines(items, short=recorded.status == "unavailable")
     freight = sum(_centavos(item, "freight_value") for item in items)
     due = freight + sum(line["quantity"] * line["unit_price"] for line in lines)
-    paid = _payments(payments, due, approved=recorded.approved_at is not None)
+    paid = _payments(payments, due, approved=recorded.paid_at is not None)
     difference = sum(payment["amount"] for payment in paid) - due
     person = customer["customer_unique_id"]
     name = f"Customer {person[:8]}"
@@ -244,16 +263,14 @@ def events_of(recorded: Recorded) -> tuple[Event, ...]:
 
     A cancellation is tried right after handoff where there was one, else at the last recorded date.
     """
-    handed, delivered = recorded.handed_at, recorded.delivered_at
-    if recorded.status == "delivered" and delivered is None:
-        delivered = recorded.promised_by
+    handed, delivered = recorded.handed_at, recorded.arrived_at
     if handed is None:
         handed = delivered
     if handed is not None:
         handed = max(handed, recorded.purchased_at)
     events = []
-    if recorded.approved_at is not None:
-        events.append(Event("approved", max(recorded.approved_at, recorded.purchased_at)))
+    if recorded.paid_at is not None:
+        events.append(Event("approved", recorded.paid_at))
     if handed is not None:
         events.append(Event("handed", handed))
     if recorded.status == "canceled":
@@ -281,7 +298,7 @@ def expected_end(recorded: Recorded) -> Expected:
             return Expected(OrderStatus.DELIVERED, True, f"{recorded.status} with a date of delivery")
         case _ if handed:
             return Expected(OrderStatus.SHIPPED, False, f"{recorded.status}: handed over, never seen delivered")
-        case _ if recorded.approved_at is None:
+        case _ if recorded.paid_at is None:
             return Expected(OrderStatus.PENDING, False, f"{recorded.status}: the payment was never approved")
         case status:
             return Expected(OrderStatus.UNSHIPPED, False, f"{status}: nobody handed it over")

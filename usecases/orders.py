@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ from domain.decoding import Refusal, decode
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.model import Frozen
 from domain.placing import PlaceOrder, body_hash
-from domain.requests import Unavailable
+from domain.requests import KnownOrder, Unavailable
 from domain.results import OrderResult
 from usecases.errors import (
     InvalidMessage,
@@ -46,13 +46,6 @@ RPC_TIMEOUT = timedelta(seconds=10)
 
 _Body = Mapping[str, Any] | BaseModel
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-class KnownOrder(Frozen):
-    """What PostgreSQL knows of an order id; `result` once the order has ended."""
-
-    body_hash: str
-    result: OrderResult | None = None
 
 
 class KnownOrders(Protocol):
@@ -146,6 +139,16 @@ class Orders:
         except WorkflowQueryFailedError:
             return False
         return True
+
+    async def started_at(self, order_id: str) -> datetime:
+        """The server's time at which the order's clock began, also after continue-as-new."""
+        async with self._calls(order_id):
+            found = await self._handle(order_id).describe(rpc_timeout=self._rpc_timeout)
+            first_run = found.raw_description.workflow_execution_info.first_run_id
+            if first_run and first_run != found.run_id:
+                handle = self._client.get_workflow_handle(found.id, run_id=first_run)
+                found = await handle.describe(rpc_timeout=self._rpc_timeout)
+        return found.start_time
 
     async def result(self, order_id: str) -> OrderResult:
         """Wait for the order's end, however long that takes."""
@@ -250,6 +253,10 @@ class Orders:
             if error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise InvalidMessage(error.message) from None
             raise Unreachable(f"Temporal: {error.message}") from None
+        except RuntimeError as error:  # of a lazy client, which connects at its first call
+            if "client connect" not in str(error):
+                raise
+            raise Unreachable("Temporal does not answer") from None
 
     def _no_worker(self) -> str:
         return f"no answer within {self._rpc_timeout.total_seconds():g} s: is a worker running?"
@@ -304,15 +311,17 @@ def _same_or_conflict(order_id: str, known: str | None, fingerprint: str) -> Non
 
 
 _BY_TYPE: dict[str, type[OrderError]] = {
-    kind.__name__: kind for kind in (InvalidOrder, InvalidMessage, OrderConflict, OrderClosed)
+    kind.__name__: kind for kind in (InvalidOrder, InvalidMessage, OrderConflict, OrderClosed, Refused)
 }
 
 
 def _failure(cause: BaseException | None) -> OrderError:
     """The order's own refusal, by the type of the failure that it gave."""
-    if isinstance(cause, ApplicationError):
-        return _BY_TYPE.get(cause.type or "", Refused)(cause.message)
-    return Refused(str(cause))
+    if isinstance(cause, ApplicationError) and cause.type in _BY_TYPE:
+        return _BY_TYPE[cause.type](cause.message)
+    # Trouble that nobody foresaw: its text is for the order's history, not for whoever asked.
+    kind = cause.type if isinstance(cause, ApplicationError) else type(cause).__name__
+    return Refused(f"the order failed ({kind}); the Temporal UI shows why")
 
 
 def _query_failure(words: str) -> OrderError:

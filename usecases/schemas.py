@@ -14,13 +14,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from domain.catalog import Catalog
 from domain.messages import MESSAGES, QUERIES
+from domain.model import MOMENT
 from domain.placing import PlaceOrder
 from domain.results import OrderResult
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
-
-# RFC 3339. `format` alone is a note that most validators ignore, and a time without a zone must be refused by all.
-_MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -70,7 +68,7 @@ def _of(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> dict[str
 def _refine(node: Any) -> None:
     if isinstance(node, dict):
         if node.get("format") == "date-time":
-            node.setdefault("pattern", _MOMENT)
+            node.setdefault("pattern", MOMENT)
         for child in node.values():
             _refine(child)
     elif isinstance(node, list):

@@ -11,15 +11,17 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
-    from activities.steps import CloseInput
+    from activities.steps import CloseInput, DeliveryInput
     from domain.changes import is_empty, progress_since
+    from domain.charging import rest_to_void
     from domain.deadlines import apply_due, next_deadline
-    from domain.effects import Effect
-    from domain.order import edit, performed
+    from domain.effects import Effect, RecordDelivery
+    from domain.order import answered, edit, performed
     from domain.progress import Progress
     from domain.readiness import is_ready
     from domain.results import OrderResult
-    from domain.state import OrderState
+    from domain.state import OrderState, Phase
+    from domain.status import attention, is_at_rest
     from domain.views import details
     from workflows.attributes import search_attributes
     from workflows.performing import WRITES_ROWS, perform
@@ -35,12 +37,14 @@ class OpenOrder:
     What else changed goes to PostgreSQL with the next effect that writes there, or alone.
     """
 
-    def __init__(self, state: OrderState, saved: OrderState | None) -> None:
+    def __init__(self, state: OrderState, saved: OrderState) -> None:
+        """`saved` is what PostgreSQL has of it already."""
         self.state = state
         self._saved = saved
         self._running: dict[str, asyncio.Task[None]] = {}
         self._saves = 0
         self._alarm: _Alarm | None = None
+        self._rested = False
         self._attributes = {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
         self._bug: BaseException | None = None
 
@@ -61,20 +65,35 @@ class OpenOrder:
         """Perform effects, save what changed and keep the deadlines until `done` holds."""
         while True:
             self.state = apply_due(self.state, self.now)
+            if done(self.state):
+                return  # what has changed goes with what comes next, or with the end
             self._start_effects()
             self._save_what_changed()
             self._show()
-            if done(self.state):
-                return
             self._set_alarm()
             seen = self.state
+            self._rested = False
             await workflow.wait_condition(lambda seen=seen: self._needs_work(seen))  # type: ignore[misc]
             if self._bug is not None:
                 # A bug must suspend the order until the code is mended, not vanish in a task.
                 raise self._bug
 
     def _needs_work(self, seen: OrderState) -> bool:
-        return self.state is not seen or self._bug is not None or (self._alarm is not None and self._alarm.rang)
+        rang = self._alarm is not None and self._alarm.rang
+        return self.state is not seen or self._bug is not None or rang or self._rested
+
+    @property
+    def may_close(self) -> bool:
+        """Nothing is left to do but what `close` does."""
+        return is_at_rest(self.state) or self._last_delivery is not None
+
+    @property
+    def _last_delivery(self) -> RecordDelivery | None:
+        """The delivery confirmation that is all there is left to do: it closes the order in the same step."""
+        match self.state.effects:
+            case (RecordDelivery() as last,) if last.key not in self._running and not rest_to_void(self.state):
+                return last if is_at_rest(performed(self.state, last.key)) else None
+        return None
 
     async def rest(self) -> None:
         """Wait until nothing is under way."""
@@ -92,7 +111,7 @@ class OpenOrder:
 
     async def _perform(self, effect: Effect, progress: Progress | None) -> None:
         answer = await perform(self.state, effect, progress, self.now)
-        self.state = performed(answer(self.state, self.now), effect.key)
+        self.state = answered(self.state, effect.key, answer, self.now)
 
     def _save_what_changed(self) -> None:
         progress = self.take_progress()
@@ -111,6 +130,8 @@ class OpenOrder:
                 self._bug = error
             finally:
                 del self._running[key]
+                # A save changes nothing, and after the last one a long history may be cut.
+                self._rested = not self._running and workflow.info().is_continue_as_new_suggested()
 
         self._running[key] = asyncio.create_task(run())
 
@@ -125,17 +146,26 @@ class OpenOrder:
 
     async def close(self, result: OrderResult) -> None:
         """Write the last rows together with the result, which a repeated order id gets back."""
+        last = self._last_delivery
         self.state = edit(self.state, version=self.state.version + 1)
         progress = progress_since(self._saved, self.state, self.now)
         self._show()
         await self.rest()
-        await store_step(OrderActivities.close_order, CloseInput(progress=progress, result=result))
+        if last is None:
+            await store_step(OrderActivities.close_order, CloseInput(progress=progress, result=result))
+            return
+        delivery = DeliveryInput(order_id=self.state.order_id, effect=last, progress=progress, result=result)
+        await store_step(OrderActivities.confirm_delivery, delivery, ", ".join(last.parcel_ids))
+        self.state = performed(self.state, last.key)
 
     # -- what people see ---------------------------------------------------------------------
 
     def _show(self) -> None:
         """Tell the server only of search attributes that differ: each upsert is an event."""
         workflow.set_current_details(details(self.state))
+        if self.state.phase is Phase.CHECKING and not attention(self.state):
+            # What the inventory check finds follows in the same workflow task, as a rule, and is shown with it.
+            return
         updates: list[SearchAttributeUpdate[Any]] = []
         for key, value in search_attributes(self.state):
             if self._attributes.get(key.name) != value:
@@ -150,12 +180,13 @@ class OpenOrder:
         """One timer for the next deadline of the whole order.
 
         A deadline of the same kind that moved to a later time keeps the timer: it rings early,
-        finds nothing due and is set anew, which costs less than moving it each time.
+        finds nothing due and is set anew, which costs less than moving it each time. With no deadline
+        left it is left alone, as the order's end takes it along.
         """
         due = next_deadline(self.state)
         alarm = self._alarm
         if alarm is not None and not alarm.rang:
-            if due is not None and due.what == alarm.what and due.at >= alarm.at:
+            if due is None or (due.what == alarm.what and due.at >= alarm.at):
                 return
             alarm.cancel()
         self._alarm = None

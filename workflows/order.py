@@ -1,9 +1,11 @@
 """The order: one durable workflow from checkout to the doorstep, with every message it obeys."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -16,8 +18,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.charging import ask_to_void_rest, rest_to_void
     from domain.decoding import Refusal, decode
     from domain.handoff import tracking_of
-    from domain.order import edit, is_pending, the_parcel
-    from domain.placement import open_order
+    from domain.order import edit, is_pending, numbered, the_parcel
+    from domain.placement import open_order, placed
     from domain.placing import PlaceOrder
     from domain.results import (
         Accepted,
@@ -31,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
         StatusView,
         TimelineView,
     )
-    from domain.service import note_refused
+    from domain.service import note_refused, note_unknown_signal
     from domain.shortage import shortage_of
     from domain.state import OrderState, Parcel, ParcelStage, Phase
     from domain.status import is_at_rest, order_status
@@ -40,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import store_step
 
 _Body = TypeVar("_Body", bound=BaseModel)
-_SAYS = {message.name: message.description for message in m.MESSAGES + m.QUERIES}
+_SAYS = {message.name: m.help_text(message) for message in m.MESSAGES + m.QUERIES}
 
 
 @workflow.defn
@@ -63,6 +65,8 @@ class OrderWorkflow:
     async def run(self, *arguments: Any) -> OrderResult:
         """Accept, check the inventory, fulfill, close; shielded from the UI's cancel button."""
         process = asyncio.create_task(self._process(arguments))
+        # Messages that wait for the order, the button's too, must learn that there will be none.
+        process.add_done_callback(lambda _: self._end())
         while not process.done():
             try:
                 # The button asks, as `cancel` does; it cuts no step in two.
@@ -71,9 +75,11 @@ class OrderWorkflow:
                 await self._cancel_button()
             except ApplicationError:
                 break
-        self._ended = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         return process.result()
+
+    def _end(self) -> None:
+        self._ended = True
 
     async def _process(self, arguments: tuple[Any, ...]) -> OrderResult:
         if self._order is None:
@@ -97,7 +103,9 @@ class OrderWorkflow:
         info = workflow.info()
         if info.workflow_id != f"order:{order.order_id}":
             raise _failure("InvalidOrder", f"order_id: {order.order_id!r} is not of {info.workflow_id!r}")
-        origin = order.clock.origin or info.start_time
+        # When the order was placed, not when a worker first looked at it: that may be hours later.
+        started_at = info.workflow_start_time
+        origin = order.clock.origin or started_at
         recorded = await store_step(
             OrderActivities.record_order,
             AcceptInput(order=order, first_run_id=info.first_execution_run_id, placed_at=origin),
@@ -112,14 +120,15 @@ class OrderWorkflow:
                 assert recorded.result is not None
                 return None, OrderResult.model_validate_json(recorded.result)
             case "new":
-                state = open_order(order, recorded.lines, origin, info.start_time)
-                return OpenOrder(state, saved=None), None
+                at = (origin, started_at)
+                opened = OpenOrder(open_order(order, recorded.lines, *at), saved=placed(order, recorded.lines, *at))
+                return opened, None
 
     async def _fulfill(self, order: OpenOrder) -> None:
         """Until every unit is at rest, over as many runs as it takes."""
         while True:
-            await order.work_until(lambda state: is_at_rest(state) or _may_continue(order))
-            if is_at_rest(order.state):
+            await order.work_until(lambda _: order.may_close or _may_continue(order))
+            if order.may_close:
                 return
             workflow.continue_as_new(args=[order.state])
 
@@ -127,7 +136,7 @@ class OrderWorkflow:
         """Void what is left of the authorization; then nothing waits for anything any more."""
         while rest_to_void(order.state) > 0:
             order.state = ask_to_void_rest(order.state)
-            await order.work_until(is_at_rest)
+            await order.work_until(lambda _: order.may_close)
         order.state = edit(order.state, phase=Phase.CLOSED)
         result = order_result(order.state)
         await order.close(result)
@@ -159,7 +168,10 @@ class OrderWorkflow:
         message = decode(body, arguments)
         if self._order is None or isinstance(message, Refusal):
             raise _failure("Refused", "the order was not accepted")
-        self._order.state, answer = obedience.obey(self._order.state, name, message, self._order.now)
+        update = workflow.current_update_info()
+        assert update is not None
+        cause = f"update-{update.id}"
+        self._order.state, answer = obedience.obey(self._order.state, name, message, self._order.now, cause)
         return message, answer
 
     async def _signal(self, name: str, body: type[BaseModel], arguments: tuple[Any, ...]) -> None:
@@ -168,6 +180,8 @@ class OrderWorkflow:
         order = self._order
         if order is None:
             return
+        # Signals keep the order of the history, also where a worker dies over one.
+        order.state, number = numbered(order.state, "signal")
         message = decode(body, arguments)
         if isinstance(message, Refusal):
             order.state = note_refused(order.state, name, "unknown", message.reason, order.now)
@@ -177,7 +191,7 @@ class OrderWorkflow:
             by = getattr(message, "by", "marketplace")
             order.state = note_refused(order.state, name, by, reason, order.now)
             return
-        order.state, _ = obedience.obey(order.state, name, message, order.now)
+        order.state, _ = obedience.obey(order.state, name, message, order.now, f"signal-{number}")
 
     async def _outcome(self, effect_key: str) -> OrderState:
         """Wait for what an update promised; gives the state by then."""
@@ -222,6 +236,13 @@ class OrderWorkflow:
     @workflow.signal(description=_SAYS["stock_allocated"])
     async def stock_allocated(self, *arguments: Any) -> None:
         await self._signal("stock_allocated", m.StockAllocated, arguments)
+
+    @workflow.signal(dynamic=True)
+    async def unknown_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Without this the SDK keeps a mistyped name for ever and tells nobody."""
+        await workflow.wait_condition(lambda: self._order is not None or self._ended)
+        if self._order is not None:
+            self._order.state = note_unknown_signal(self._order.state, name, self._order.now)
 
     # -- updates -----------------------------------------------------------------------------
 
@@ -454,7 +475,7 @@ class OrderWorkflow:
     @property
     def _recorded(self) -> OpenOrder:
         if self._order is None:
-            raise _failure("Refused", "the order has not been recorded yet")
+            raise _failure("Refused", "the order was not accepted" if self._ended else "it has not been recorded yet")
         return self._order
 
 

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
     from activities.payments import PaymentActivities
     from activities.shipping import CarrierActivities, NetworkActivities
-    from activities.steps import Step
+    from activities.steps import DeliveryInput, Step
     from domain import charging, handoff, network, placement, shortage
     from domain import effects as fx
     from domain.order import log, units_text
@@ -59,7 +59,7 @@ async def perform(state: OrderState, effect: fx.Effect, progress: Progress | Non
         case fx.Capture():
             return await _capture(Step[fx.Capture](order_id=order_id, effect=effect))
         case fx.RecordDelivery():
-            delivery = Step[fx.RecordDelivery](order_id=order_id, effect=effect, progress=progress)
+            delivery = DeliveryInput(order_id=order_id, effect=effect, progress=progress)
             await store_step(OrderActivities.confirm_delivery, delivery, ", ".join(effect.parcel_ids))
             return _nothing
         case fx.AskNetwork():

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.names import queue_of
@@ -31,8 +31,9 @@ async def store_step(
             schedule_to_close_timeout=STORE_LOCAL.all_tries,
             retry_policy=STORE_LOCAL.retries,
         )
-    except ActivityError as error:
-        fields = {"step": getattr(step, "__name__", ""), "cause": str(error.cause)}
+    except FailureError as error:
+        # A local activity that gave up raises what it failed of itself; only a timeout comes as an ActivityError.
+        fields = {"step": getattr(step, "__name__", ""), "cause": str(error.cause or error)}
         workflow.logger.warning("a store step goes on as a regular activity", extra=fields)
         return await outside_step(step, arg, STORE_PATIENT, summary)
 

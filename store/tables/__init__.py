@@ -1,4 +1,4 @@
-"""The tables, by topic. Importing this package makes `store.metadata.metadata` complete."""
+"""The tables of orders, stock and money, by topic; those of the simulated outside parties are in `store.sandbox`."""
 
 from store.tables import catalog, orders, outbox, payments, stock
 

@@ -14,7 +14,7 @@ from domain.decoding import Refusal, decode
 from domain.ledger import Balance, spread
 from domain.mails import Mail
 from domain.messages import MESSAGES, AllocatedUnits, StockAllocated
-from domain.order import edit, performed
+from domain.order import answered, edit
 from domain.placement import open_order
 from domain.placing import (
     Address,
@@ -37,7 +37,7 @@ from domain.requests import (
     PaymentOutcome,
     Reservation,
 )
-from domain.state import Label, OrderState, OrderStatus, Phase, Substitute
+from domain.state import Label, OrderState, OrderStatus, Parcel, Phase, Substitute
 from domain.status import is_at_rest, order_status
 from domain.units import Place
 
@@ -362,6 +362,7 @@ class World:
                 channel=effect.channel,
                 sku=effect.sku,
                 quantity=missing,
+                barred=effect.barred,
             )
             for take in allocate([want], self._levels())[0]:
                 self.shelf(take.location, take.seller, take.sku).move(0, take.quantity)
@@ -424,6 +425,10 @@ class Story:
         self.saved: OrderState | None = None
         self.mails: list[Mail] = []
         self.events = 0
+        self.sent = 0
+        self.tick = timedelta(0)
+        """How long an effect takes."""
+
         self.progress: list[Progress] = []
         world.accounts = {
             str(number): Account(str(number), payment.amount, payment.kind)
@@ -439,8 +444,28 @@ class Story:
         refusal = obedience.refusal(self.state, name, message, self.now)
         if refusal is not None:
             raise Refused(refusal)
-        self.state, answer = obedience.obey(self.state, name, message, self.now)
+        self.state, answer = self.obey(name, message)
         return answer
+
+    def obey(self, name: str, message: Any) -> tuple[OrderState, Any]:
+        self.sent += 1
+        return obedience.obey(self.state, name, message, self.now, f"message-{self.sent}")
+
+    def start(self, kind: str) -> Callable[[], None]:
+        """Start the effect of this kind: the world has done it. Call what this gives to let the order know."""
+        effect = next(effect for effect in self.state.effects if effect.kind == kind)
+        answer = self.world.perform(self.state, effect)
+
+        def end() -> None:
+            self.state = answered(self.state, effect.key, answer, self.now)
+
+        return end
+
+    def settle_until(self, kind: str) -> "Story":
+        """Perform effects until there is one of this kind."""
+        while all(effect.kind != kind for effect in self.state.effects):
+            self.start(next(e.kind for e in self.state.effects if is_ready(self.state, e)))()
+        return self
 
     def decoded(self, name: str, body: dict[str, Any]) -> Any:
         message = decode(BODIES[name], (plain(body),))
@@ -456,7 +481,8 @@ class Story:
             ready = next((e for e in self.state.effects if is_ready(self.state, e)), None)
             if ready is not None:
                 answer = self.world.perform(self.state, ready)
-                self.state = performed(answer(self.state, self.now), ready.key)
+                self.now += self.tick
+                self.state = answered(self.state, ready.key, answer, self.now)
             elif self.world.messages:
                 self.take_message()
             else:
@@ -465,7 +491,7 @@ class Story:
     def take_message(self, index: int = 0) -> None:
         message = self.world.messages.pop(index)
         assert obedience.refusal(self.state, "stock_allocated", message, self.now) is None
-        self.state, _ = obedience.obey(self.state, "stock_allocated", message, self.now)
+        self.state, _ = self.obey("stock_allocated", message)
 
     def later(self, **time: float) -> "Story":
         self.now += timedelta(**time)
@@ -547,9 +573,11 @@ class Story:
         """The stable words of the timeline."""
         return [entry.what for entry in self.state.entries]
 
-    @property
     def status(self) -> OrderStatus:
         return order_status(self.state)
+
+    def parcel(self, number: int = 1) -> Parcel:
+        return self.state.parcels[number - 1]
 
 
 def plain(value: Any) -> Any:
@@ -572,7 +600,7 @@ def stocked(order: PlaceOrder, on_hand: int = 100) -> list[Shelf]:
 
 
 def story(*lines: CartLine, shelves: Iterable[Shelf] | None = None, **order: Any) -> Story:
-    """A placed order whose effects have not been performed yet."""
+    """A placed order whose effects have not been answered yet."""
     placed = an_order(*lines, **order)
     return Story(placed, World(list(shelves) if shelves is not None else stocked(placed)))
 

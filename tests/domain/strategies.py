@@ -10,7 +10,7 @@ from domain.placing import Address, CartLine, Channel, PaymentMeans, PlaceOrder
 from domain.policy import Policy
 from domain.state import CarrierStatus, IssueKind, OrderState, Remedy
 from domain.units import Place
-from tests.domain.building import Shelf, address, an_order, card, cart_line
+from tests.domain.building import Luck, Shelf, address, an_order, card, cart_line
 
 SELLERS = ("acme", "beta")
 SKUS = ("MUG", "TEE")
@@ -84,7 +84,7 @@ def orders(draw: st.DrawFn) -> PlaceOrder:
 def shelves(draw: st.DrawFn) -> list[Shelf]:
     """Two locations of each seller's own, and one of the network."""
     return [
-        Shelf(location, seller, sku, draw(st.integers(0, 5)), channel, priority)
+        Shelf(location, seller, sku, draw(st.sampled_from((0, 1, 2, 5, 9, 9))), channel, priority)
         for seller in SELLERS
         for sku in SKUS
         for location, channel, priority in (
@@ -93,6 +93,21 @@ def shelves(draw: st.DrawFn) -> list[Shelf]:
             ("network-east", Channel.FBA, 1),
         )
     ]
+
+
+@st.composite
+def lucks(draw: st.DrawFn) -> Luck:
+    """Mostly good; else bad in some ways."""
+    if draw(st.integers(0, 2)):
+        return Luck()
+    return Luck(
+        declined=frozenset(draw(st.sets(st.sampled_from(("1", "2", "3", "4"))))),
+        captures=draw(st.booleans()),
+        refunds=draw(st.booleans()),
+        labels=draw(st.booleans()),
+        network=draw(st.sampled_from(("Received", "Invalid", "Unfulfillable"))),
+        network_cancels=draw(st.booleans()),
+    )
 
 
 # -- messages ------------------------------------------------------------------------

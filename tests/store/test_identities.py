@@ -60,7 +60,7 @@ async def _closed(shop: Shop) -> PlaceOrder:
         order,
         1,
         order={"status": "Canceled", "closed": True},
-        units=(units("l1", Place.CANCELLED, 1, "f"),),
+        units=(units("l1", Place.PENDING, 0), units("l1", Place.CANCELLED, 1, "f")),
         fulfillments=(
             {
                 "fulfillment_id": "f",
@@ -90,13 +90,13 @@ async def fresh(new_database: Callable[[], str]) -> AsyncIterator[Database]:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("UPDATE order_units SET quantity = 2 WHERE order_id = :order", "add up to what was ordered"),
+        ("UPDATE order_units SET quantity = 2 WHERE order_id = :order AND quantity > 0", "add up to what was ordered"),
         ("UPDATE stock SET reserved = 1 WHERE location_id = :place", "reserved stock is what orders hold"),
         ("UPDATE stock SET on_hand = 99 WHERE location_id = :place", "sum of its movements"),
         ("UPDATE reservations SET quantity = 1 WHERE order_id = :order", "what an order holds"),
         ("UPDATE reservations SET quantity = 1 WHERE order_id = :order", "a closed order holds no stock"),
         (
-            "UPDATE order_units SET place = 'reserved', fulfillment_id = 'f' WHERE order_id = :order",
+            "UPDATE order_units SET place = 'reserved', fulfillment_id = 'f' WHERE order_id = :order AND quantity > 0",
             "held at their location",
         ),
         ("UPDATE payments SET authorized = 5 WHERE order_id = :order", "a payment is the sum of its movements"),

@@ -8,10 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from domain.changes import progress_since
+from domain.placement import placed
 from domain.placing import Channel
+from domain.progress import OrderRow
 from domain.results import OrderResult
 from domain.units import Place
 from store.database import Database
+from store.views import Views
 from tests.store.shop import NOON, Shop, items_of, progress_of, rows, units
 
 RESULT = '{"status": "Delivered"}'
@@ -31,6 +35,21 @@ async def test_a_new_order_gets_its_titles_and_promises(shop: Shop) -> None:
     assert recorded.verdict == "new"
     assert [(line.line_id, line.title) for line in recorded.lines] == [("l1", "Mug"), ("l2", "Mug")]
     assert NOON < recorded.lines[0].ship_by < recorded.lines[0].earliest_delivery < recorded.lines[0].deliver_by
+
+
+async def test_a_new_order_is_written_as_its_workflow_believes_it_is(shop: Shop) -> None:
+    """The workflow saves only what has changed since."""
+    order = shop.order(2, 1)
+    recorded = await shop.place(order)
+    believed = progress_since(None, placed(order, recorded.lines, NOON, NOON), NOON)
+    detail = await Views(shop.database).order(order.order_id)
+    assert detail is not None
+    assert believed.order == OrderRow.model_validate(detail.order.model_dump(include={*OrderRow.model_fields}))
+    assert believed.entries == detail.timeline
+    assert [(u.line_id, u.spot.place, u.quantity) for u in believed.units] == [
+        (u.line_id, u.place, u.quantity) for u in detail.units
+    ]
+    assert not any((believed.fulfillments, believed.parcels, believed.mails, believed.follow, believed.line_money))
 
 
 async def test_dates_that_were_promised_already_stand(shop: Shop) -> None:

@@ -29,7 +29,11 @@ async def shop(database: Database) -> Shop:
                     "promised_at": NOON,
                     "attention": ("late", "on_hold") if day == 3 else (),
                 },
-                units=(units("l1", Place.PACKED, 1, "f1"), units("l1", Place.RESERVED, 1, "f1")),
+                units=(
+                    units("l1", Place.PENDING, 0),
+                    units("l1", Place.PACKED, 1, "f1"),
+                    units("l1", Place.RESERVED, 1, "f1"),
+                ),
                 fulfillments=(
                     {
                         "fulfillment_id": "f1",

@@ -1,0 +1,5 @@
+"""`make demo`: real orders on real servers from checkout to the doorstep, everybody beside the engine played.
+
+`sample` tells the stories of the project's own shop, `given` those of somebody's file; `performance` plays them,
+`watching` shows them while they happen, `report` says at the end whether each ended as it should.
+"""

@@ -1,0 +1,135 @@
+"""`make demo`: plays orders from checkout to delivered on servers of its own, and leaves nothing running.
+
+Exit codes: 0 where every order ended as it should and all units and money add up, else 1; 130 after Ctrl-C.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from localstack.demo.given import given
+from localstack.demo.performance import Performance
+from localstack.demo.report import report
+from localstack.demo.sample import sample
+from localstack.demo.story import SECONDS_PER_DAY, Programme
+from localstack.demo.watching import Live
+from localstack.errors import LocalStackError
+from localstack.process import ManagedProcess
+from localstack.stack import Stack, ended_by_signals
+from localstack.worker_process import state_dir, wait_until_ready
+from store.database import Database
+from store.views import Views
+from usecases.orders import Orders
+from usecases.process import end_process
+from usecases.settings import Settings
+from usecases.temporal import connect
+from workflows.names import SEARCH_ATTRIBUTES
+
+_ORDERS_MAX = 20
+
+
+def main(argv: list[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        with ended_by_signals():
+            return _demo(given(arguments.orders, _orders_max()) if arguments.orders else sample())
+    except KeyboardInterrupt:
+        _line("\nStopped; nothing is left running.")
+        return 130
+    except LocalStackError as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localstack.demo", description=__doc__)
+    parser.add_argument(
+        "orders", nargs="?", type=Path, help="JSON Lines of order bodies (schemas/order.json), or an Olist folder"
+    )
+    return parser
+
+
+def _orders_max() -> int:
+    text = os.environ.get("ORDERS_MAX") or str(_ORDERS_MAX)
+    if not text.isdecimal() or int(text) == 0:
+        raise LocalStackError(f"ORDERS_MAX must be a number from 1, not {text!r}")
+    return int(text)
+
+
+def _demo(programme: Programme) -> int:
+    started = time.monotonic()
+    stack = Stack(_state_dir(), search_attributes=SEARCH_ATTRIBUTES, durable=False, say=_line)
+    stack.remove_leftovers()
+    _line("Starting PostgreSQL, Temporal, a mail server and a worker ...")
+    try:
+        with stack:
+            worker = stack.worker(_worker_settings(programme))
+            worker.start()
+            wait_until_ready(worker)
+            _line(f"All of it runs after {time.monotonic() - started:.0f} s.")
+            _print_guide(stack, worker, programme)
+            wrong = asyncio.run(_play(stack, worker, programme))
+    finally:
+        stack.remove()
+    for trouble in programme.troubles:
+        _line(trouble)
+    wrong += len(programme.troubles)
+    _line(f"{'All well' if not wrong else 'NOT well'} after {time.monotonic() - started:.0f} s; everything is stopped.")
+    return 1 if wrong else 0
+
+
+def _state_dir() -> Path:
+    """Thrown away at the end; that of a demo that was killed, at the start of the next one."""
+    return state_dir() / "demo"
+
+
+def _worker_settings(programme: Programme) -> dict[str, str]:
+    """Over whatever a developer has set for other servers."""
+    return {
+        "OPENORDERS_CARRIER": "simulated",
+        "OPENORDERS_CARRIER_SCENARIOS": programme.carrier.model_dump_json(),
+        "OPENORDERS_NETWORK_SCENARIOS": programme.network.model_dump_json(),
+    }
+
+
+async def _play(stack: Stack, worker: ManagedProcess, programme: Programme) -> int:
+    client = await connect(environ=stack.environment)
+    database = Database(Settings(database_url=SecretStr(stack.postgres.dsn)).database_url, pool_size=4)
+    try:
+        id_width = max((len(story.order_id) for story in programme.stories), default=0)
+        live = Live(Views(database), _line, id_width)
+        endings = await Performance(Orders(client), database, live, worker).play(programme)
+        mails = list(reversed(stack.mails.mailbox.all()))
+        return await report(endings, database, mails, _line)
+    finally:
+        await database.close()
+
+
+def _print_guide(stack: Stack, worker: ManagedProcess, programme: Programme) -> None:
+    ui = f"{stack.temporal.ui_url}/namespaces/default/workflows"
+    for text in (
+        "",
+        f"  Orders in the Temporal UI, while this runs  {ui}",
+        f"  Mails                                       {stack.mails.url}",
+        f"  Kill the worker, if you like: orders go on  kill -9 {worker.pid}",
+        "",
+        f"{len(programme.stories)} orders, on a clock on which a day takes {SECONDS_PER_DAY:g} seconds. "
+        "Business time is UTC; timelines come at the end.",
+        *programme.notes,
+        *programme.troubles,
+        "",
+    ):
+        _line(text)
+
+
+def _line(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    end_process(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""How the worker reads what orders are sent: a payload that nobody can read becomes one that can be refused."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+
+from domain.decoding import Unreadable
+
+
+class ArgumentConverter(PydanticPayloadConverter):
+    """The SDK retries a start that it cannot decode for ever, and drops such a signal.
+
+    Only what has no type is read this way: the bodies from outside. The answers of activities have
+    one, and what is wrong with those must suspend the order until it is mended.
+    """
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        if type_hints is not None:
+            return super().from_payloads(payloads, type_hints)
+        return [self._read(payload) for payload in payloads]
+
+    def _read(self, payload: Payload) -> Any:
+        try:
+            return super().from_payloads([payload])[0]
+        except Exception:  # broken JSON, an unknown encoding or protobuf type: each raises its own
+            return Unreadable()
+
+
+ARGUMENTS = replace(pydantic_data_converter, payload_converter_class=ArgumentConverter)
+"""For workers; what it writes is what `pydantic_data_converter` writes."""
+
+
+def reading_anything(client: Client) -> Client:
+    """The same client, for a worker."""
+    config = client.config()
+    config["data_converter"] = ARGUMENTS
+    return Client(**config)
