@@ -83,9 +83,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         task_queue=task_queue,
         workflows=[OrderWorkflow, UnknownWorkflow],
         activities=_methods(orders) + _methods(inventory),
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_cached_workflows=settings.cached_orders_max,
         max_concurrent_local_activities=settings.local_slots,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -118,6 +116,11 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         signals=OrderSignals(client),
     )
     return OpenOrders(database, [main, *outside], sender)
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox that orders run in, and are replayed in by tests."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH))
 
 
 def _carrier(settings: Settings, messages: Messages) -> ManualCarrier | SimulatedCarrier:

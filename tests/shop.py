@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
 import worker
-from domain.catalog import Catalog
+from domain.catalog import Catalog, StockRefused
 from domain.results import PackingList, PackResult, ShipResult, StatusView, TimelineView
 from localstack.mailbox import Mail
 from localstack.stack import Stack
 from store.database import Database
 from store.identities import violations
-from store.inventory import Inventory, StockRefused
+from store.inventory import Inventory
 from store.views import Views
 from usecases.errors import Refused
 from usecases.orders import Orders

@@ -29,6 +29,7 @@ IDLE_SECONDS_MAX = 1.0
 """An empty outbox is looked at this often: a message goes out this late at most."""
 
 BACKOFF_SECONDS_MAX = 300
+NOTE_AGAIN_SECONDS = 0.5
 GRACE_SECONDS = 5.0
 """How long a stop waits for what is being sent."""
 
@@ -173,10 +174,18 @@ class OutboxSender:
             _log_trouble(error, "%s not sent: %s", row.key, type(error).__name__, row=row)
             return
         if end.refused:
-            await self._outbox.give_up(row.row_id, end.note)
+            await self._noted(lambda: self._outbox.give_up(row.row_id, end.note))
             logger.warning("%s was refused for good", row.key, extra=_fields(row))
         else:
-            await self._outbox.sent(row.row_id, end.note)
+            await self._noted(lambda: self._outbox.sent(row.row_id, end.note))
+
+    async def _noted(self, note: Callable[[], Awaitable[None]]) -> None:
+        """However long the store is away: what is out of the house and not noted would go out once more."""
+        while True:
+            try:
+                return await note()
+            except Unavailable:
+                await self._sleep(NOTE_AGAIN_SECONDS)
 
     async def _send_mail(self, row: OutboxRow) -> "_End":
         mail = mail_from_json(json.dumps(row.body))

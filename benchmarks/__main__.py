@@ -1,0 +1,71 @@
+"""`make bench`: counts what an order costs, then measures rates, and prints both."""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from benchmarks import story
+from benchmarks.commit_check import CommitCheck
+from benchmarks.counts import Counts, counter
+from benchmarks.rates import measure
+from benchmarks.report import HISTORY, counts_table, history_line, rates_table
+from benchmarks.sql_meter import SqlMeter
+from localstack.stack import Stack, ended_by_signals
+from store.migrations import migrate
+from usecases.process import end_process
+from workflows.names import SEARCH_ATTRIBUTES
+
+_DATABASE = "counts"
+_BACKENDS_END_SECONDS = 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--orders", type=int, default=100, help="how many of each are measured; 0: only count")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes")
+    parser.add_argument("--record", action="store_true", help=f"add a line to {HISTORY.name}")
+    chosen = parser.parse_args()
+    with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
+        counts = _count(stack)
+        if chosen.orders == 0:
+            return 0
+        print(f"\nMeasuring {chosen.orders} of each ...\n", flush=True)
+        try:
+            rates = measure(stack, chosen.orders, chosen.workers)
+        except subprocess.CalledProcessError as error:
+            print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
+            return 1
+        print(rates_table(rates))
+    if chosen.record:
+        with HISTORY.open("a") as history:
+            history.write(history_line(counts, rates, datetime.now(UTC).date()))
+    return 0
+
+
+def _count(stack: Stack) -> Sequence[Counts]:
+    """In a database of its own, whose commits PostgreSQL counts too."""
+    print("Counting an order with one seller, and one with two ...\n", flush=True)
+    check = CommitCheck(stack, _DATABASE)
+    with check.undisturbed(), SqlMeter() as meter:
+        database_url = stack.postgres.create_database(_DATABASE)
+        asyncio.run(migrate(database_url))
+        meter.reset()
+        time.sleep(_BACKENDS_END_SECONDS)
+        before = check.commits()
+        counts = asyncio.run(_count_orders(stack, database_url, meter))
+        time.sleep(_BACKENDS_END_SECONDS)
+        print(counts_table(counts, meter, check.commits() - before), flush=True)
+    return counts
+
+
+async def _count_orders(stack: Stack, database_url: str, meter: SqlMeter) -> Sequence[Counts]:
+    async with counter(stack, database_url, meter) as orders:
+        return [await orders.count(story.SELLERS[:number]) for number in (1, 2)]
+
+
+if __name__ == "__main__":
+    end_process(main())

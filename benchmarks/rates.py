@@ -1,0 +1,147 @@
+"""Orders per second and CPU per order of each server, beside an empty workflow on the same servers in the same run."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from benchmarks import story
+from benchmarks.cpu import cpu_seconds
+from localstack.process import ManagedProcess
+from localstack.stack import Stack
+from localstack.worker_process import CHECKOUT, wait_until_ready
+from store.database import Database
+
+EMPTY = "empty"
+AT_ONCE = 20
+"""Orders under way at a time: enough to keep two cores busy, few enough that no message waits long."""
+
+_WARM_UP = 10
+_IDLE_SECONDS = 3.0
+_PATIENCE_SECONDS = 300
+
+
+class Cpu(NamedTuple):
+    """Seconds, of all processes of each."""
+
+    temporal: float
+    worker: float
+    postgres: float
+
+    @property
+    def total(self) -> float:
+        return self.temporal + self.worker + self.postgres
+
+    def __sub__(self, other: "Cpu") -> "Cpu":
+        return Cpu(*(mine - its for mine, its in zip(self, other, strict=True)))
+
+
+class Rate(NamedTuple):
+    what: str
+    played: int
+    seconds: float
+    cpu: Cpu
+
+    @property
+    def per_second(self) -> float:
+        return self.played / self.seconds
+
+    def cpu_ms(self, seconds: float) -> float:
+        """Of one order, in milliseconds."""
+        return 1000 * seconds / self.played
+
+
+class Rates(NamedTuple):
+    idle: Cpu
+    """In a second in which nothing is asked of anybody."""
+
+    empty: Rate
+    orders: tuple[Rate, ...]
+    workers: int
+
+
+def measure(stack: Stack, count: int, workers: int) -> Rates:
+    """With real worker processes, and a driver and the empty workflow's worker in processes of their own."""
+    processes = [stack.worker({"OPENORDERS_CARRIER": "manual"}) for _ in range(workers)]
+    for process in processes:
+        process.start()
+        wait_until_ready(process)
+    asyncio.run(_open_shop(stack.postgres.dsn))
+    with _empty_worker(stack) as empty_worker:
+        _warm_up(stack)
+        idle = _idle(stack, processes)
+        empty = _rate(stack, EMPTY, count, [empty_worker])
+        orders = tuple(_rate(stack, str(number), count, processes) for number in (1, 2))
+    return Rates(idle, empty, orders, workers)
+
+
+async def _open_shop(dsn: str) -> None:
+    database = Database(dsn)
+    await story.open_shop(database)
+    await database.close()
+
+
+@contextmanager
+def _empty_worker(stack: Stack) -> Iterator[ManagedProcess]:
+    command = [sys.executable, "-m", "benchmarks.empty"]
+    log = stack.state_dir / "empty-worker.log"
+    process = ManagedProcess("empty worker", command, log, environ=stack.environment, folder=CHECKOUT)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def _warm_up(stack: Stack) -> None:
+    """Pools filled, code compiled, statements planned."""
+    for what in (EMPTY, "1", "2"):
+        _drive(stack, what, _WARM_UP, f"warm-up-{what}")
+    _wait_for_mails(stack, _WARM_UP * sum(story.mails_of(story.SELLERS[:number]) for number in (1, 2)))
+
+
+def _rate(stack: Stack, what: str, count: int, workers: list[ManagedProcess]) -> Rate:
+    """CPU is taken until the last mail is out; the clock stops when the last order is closed."""
+    mails = _mails(stack)
+    before = _cpu(stack, workers)
+    seconds = _drive(stack, what, count, f"rate-{what}")
+    if what != EMPTY:
+        _wait_for_mails(stack, mails + count * story.mails_of(story.SELLERS[: int(what)]))
+    return Rate(what, count, seconds, _cpu(stack, workers) - before)
+
+
+def _drive(stack: Stack, what: str, count: int, prefix: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.driver", what, str(count), str(AT_ONCE), prefix]
+    answer = subprocess.run(command, env=stack.environment, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
+    return float(answer.stdout)
+
+
+def _idle(stack: Stack, workers: list[ManagedProcess]) -> Cpu:
+    before = _cpu(stack, workers)
+    time.sleep(_IDLE_SECONDS)
+    used = _cpu(stack, workers) - before
+    return Cpu(*(seconds / _IDLE_SECONDS for seconds in used))
+
+
+def _cpu(stack: Stack, workers: list[ManagedProcess]) -> Cpu:
+    assert stack.temporal.process is not None
+    assert stack.postgres.process is not None
+    return Cpu(
+        temporal=cpu_seconds(stack.temporal.process.pid),
+        worker=sum(cpu_seconds(worker.pid) for worker in workers),
+        postgres=cpu_seconds(stack.postgres.process.pid),
+    )
+
+
+def _mails(stack: Stack) -> int:
+    return sum(1 for _ in stack.mails.mailbox.folder.glob("*.eml"))
+
+
+def _wait_for_mails(stack: Stack, count: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _mails(stack) < count:
+        assert time.monotonic() < deadline, f"{_mails(stack)} of {count} mails came"
+        time.sleep(0.1)

@@ -1,0 +1,134 @@
+"""The order that is counted: from checkout to the doorstep, one line a seller, with everything on."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.catalog import Catalog
+from domain.results import StatusView
+from store.database import Database
+from store.inventory import Inventory
+from usecases.errors import Refused
+from usecases.orders import Orders
+
+SELLERS = ("acme", "birch")
+CARRIER_WORDS = ("in_transit", "out_for_delivery", "delivered")
+
+# UPS's own examples: typed by the seller, so their checksums are checked.
+_NUMBERS = {"acme": "1Z5R89390357567127", "birch": "1Z879E930346834440"}
+_PRICE = 1000
+_UNITS = 1_000_000
+_ASK_AGAIN_SECONDS_MIN = 0.1
+_ASK_AGAIN_SECONDS_MAX = 2.0
+_PATIENCE_SECONDS = 300
+
+Body = dict[str, Any]
+Pause = Callable[[], Awaitable[None]]
+
+
+async def open_shop(database: Database) -> None:
+    """Two sellers with a location each, and enough of one thing."""
+    profile = {"time_zone": "America/New_York", "handling_days": 1}
+    catalog = {
+        "sellers": [
+            {"seller": seller, "name": seller.title(), "email": f"orders@{seller}.example"} for seller in SELLERS
+        ],
+        "locations": [{"location": _location(seller), "seller": seller, "profile": profile} for seller in SELLERS],
+        "listings": [
+            {"seller": seller, "sku": _sku(seller), "title": "Mug", "unit_price": _PRICE, "currency": "USD"}
+            for seller in SELLERS
+        ],
+        "stock": [
+            {"location": _location(seller), "seller": seller, "sku": _sku(seller), "on_hand": _UNITS}
+            for seller in SELLERS
+        ],
+    }
+    refused = await Inventory(database).load(Catalog.model_validate_json(json.dumps(catalog)))
+    assert refused is None, refused
+
+
+def body(order_id: str, sellers: tuple[str, ...]) -> Body:
+    lines = [
+        {"line_id": seller, "sku": _sku(seller), "quantity": 1, "unit_price": _PRICE, "seller": seller}
+        for seller in sellers
+    ]
+    return {
+        "order_id": order_id,
+        "customer": {"id": "c-1", "name": "Ada Lovelace", "email": "ada@example.com"},
+        "ship_to": {"name": "Ada Lovelace", "line1": "12 Mill Street", "city": "Springfield", "country": "US"},
+        "currency": "USD",
+        "lines": lines,
+        "payments": [{"token": "tok_visa", "amount": _PRICE * len(sellers)}],
+    }
+
+
+def mails_of(sellers: tuple[str, ...]) -> int:
+    """Confirmation; per seller its notice; per parcel: shipped, out for delivery, delivered."""
+    return 1 + 4 * len(sellers)
+
+
+async def play(orders: Orders, order_id: str, sellers: tuple[str, ...], pause: Pause) -> None:
+    """Place the order and bring it to the customer; `pause` stands for the hours between two messages."""
+    await orders.place(body(order_id, sellers))
+    await _confirmed(orders, order_id)
+    for seller in sellers:
+        await pause()
+        await orders.update(order_id, "pack", _pack(seller))
+        await pause()
+        await orders.update(order_id, "ship", _ship(seller))
+    for seller in sellers:
+        for word in CARRIER_WORDS:
+            await pause()
+            await orders.signal(order_id, "carrier_event", _event(seller, word))
+    result = await orders.result(order_id)
+    assert result.status == "Delivered", result
+    assert result.captured == _PRICE * len(sellers), result
+
+
+async def _confirmed(orders: Orders, order_id: str) -> None:
+    """A seller learns of it by mail; here the order is asked, which leaves no event."""
+    wait = _ASK_AGAIN_SECONDS_MIN
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _ASK_AGAIN_SECONDS_MAX)
+            try:
+                status = await orders.query(order_id, "status")
+            except Refused:  # not recorded yet
+                continue
+            assert isinstance(status, StatusView)
+            if status.fulfillments:
+                return
+
+
+def _pack(seller: str) -> Body:
+    contents = [{"line_id": seller, "sku": _sku(seller), "quantity": 1}]
+    return {"by": f"seller:{seller}", "fulfillment_id": f"{seller}-1", "parcels": [{"contents": contents}]}
+
+
+def _ship(seller: str) -> Body:
+    return {
+        "by": f"seller:{seller}",
+        "fulfillment_id": f"{seller}-1",
+        "carrier": "ups",
+        "tracking_number": _NUMBERS[seller],
+    }
+
+
+def _event(seller: str, word: str) -> Body:
+    return {
+        "event_id": f"{seller}-{word}",
+        "parcel_id": f"{seller}-1-p1",
+        "status": word,
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _sku(seller: str) -> str:
+    return f"MUG-{seller.upper()}"
+
+
+def _location(seller: str) -> str:
+    return f"{seller.upper()}-1"

@@ -1,0 +1,129 @@
+"""Records histories of whole stories from a real server: `python -m tests.replay.record`.
+
+Run it when a version is released, and never edit what it wrote: open orders of that version must
+replay for as long as there may be any. An existing recording is left alone.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from localstack.stack import Stack
+from store.migrations import migrate
+from tests.shop import Shop, line, open_shop
+from workflows.names import SEARCH_ATTRIBUTES
+
+HISTORIES = Path(__file__).parent / "histories"
+
+Story = Callable[[Shop], Awaitable[str]]
+
+
+async def two_sellers(shop: Shop) -> str:
+    mug, lamp = await shop.lists(5), await shop.lists(5, seller="birch")
+    order_id = await shop.placed(line(mug, 2), line(lamp, 1, "birch"), shipping={"method": "TwoDay", "price": 700})
+    for fulfillment_id in ("acme-1", "birch-1"):
+        await shop.packs(order_id, fulfillment_id)
+        await shop.ships(order_id, fulfillment_id, carrier="local courier", tracking_number=f"N-{fulfillment_id}")
+        await shop.delivers(order_id, f"{fulfillment_id}-p1")
+    await shop.ended(order_id)
+    return order_id
+
+
+async def shortage_and_substitute(shop: Shop) -> str:
+    other = await shop.lists(5)
+    sku = await shop.lists(1, substitutes=[other])
+    order_id = await shop.placed(line(sku, 2))
+    await shop.update(order_id, "choose_for_shortage", line_id="1", choice="substitute", substitute_sku=other)
+    for fulfillment_id in ("acme-1", "acme-2"):
+        await shop.packs(order_id, fulfillment_id)
+        await shop.ships(order_id, fulfillment_id, carrier="local courier", tracking_number=f"N-{fulfillment_id}")
+        await shop.delivers(order_id, f"{fulfillment_id}-p1")
+    await shop.ended(order_id)
+    return order_id
+
+
+async def hold_and_cancellation_after_packing(shop: Shop) -> str:
+    order_id = await shop.placed(line(await shop.lists(5), 2))
+    hold = await shop.update(order_id, "hold", reason="fraud check")
+    await shop.update(order_id, "release_hold", hold_id=hold.id)
+    await shop.packs(order_id)
+    answer = await shop.update(order_id, "cancel")
+    await shop.update(
+        order_id, "answer_cancellation", request_id=answer.request_ids[0], answer="accept", by="seller:acme"
+    )
+    await shop.ended(order_id)
+    return order_id
+
+
+async def lost_and_sent_again(shop: Shop) -> str:
+    order_id = await shop.placed(line(await shop.lists(5), 1))
+    await shop.packs(order_id, buy_labels=True)
+    await shop.ships(order_id, parcels=[{"parcel_id": "acme-1-p1"}])
+    await shop.carrier_says(order_id, "lost")
+    await shop.until(order_id, lambda status: bool(status.issues))
+    await shop.update(order_id, "resolve_issue", issue_id="issue-1", remedy="reship", by="support")
+    await shop.until(order_id, lambda status: len(status.fulfillments) == 2)
+    await shop.packs(order_id, "acme-2")
+    await shop.ships(order_id, "acme-2", carrier="local courier", tracking_number="N-2")
+    await shop.delivers(order_id, "acme-2-p1")
+    await shop.ended(order_id)
+    return order_id
+
+
+async def network(shop: Shop) -> str:
+    sku = await shop.lists(5, at="FBA-1")
+    order_id = await shop.placed(line(sku, 2, channel="FBA"), clock={"factor": 8640.0})
+    await shop.until(order_id, lambda status: status.status == "Shipped")
+    await shop.delivers(order_id)
+    await shop.ended(order_id)
+    return order_id
+
+
+async def declined_then_paid_still_open(shop: Shop) -> str:
+    body = shop.body(line(await shop.lists(5), 1))
+    body["payments"][0]["token"] = "tok_decline_expired_card"
+    order_id = await shop.place(body)
+    await shop.until(order_id, lambda status: "payment_declined" in status.attention)
+    payment = {"token": "tok_visa", "amount": body["payments"][0]["amount"]}
+    await shop.update(order_id, "update_payment", payments=[payment])
+    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    return order_id
+
+
+STORIES: tuple[Story, ...] = (
+    two_sellers,
+    shortage_and_substitute,
+    hold_and_cancellation_after_packing,
+    lost_and_sent_again,
+    network,
+    declined_then_paid_still_open,
+)
+
+
+async def record(stack: Stack, version: str) -> None:
+    client = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
+    url = stack.postgres.create_database("recording")
+    await migrate(url)
+    async with open_shop(stack, client, url) as shop:
+        for story in STORIES:
+            path = HISTORIES / f"{version}-{story.__name__}.json"
+            if path.exists():
+                continue
+            history = await shop.handle(await story(shop)).fetch_history()
+            path.write_text(history.to_json() + "\n")
+            print(f"{path.name}: {len(history.events)} events")
+
+
+def main() -> None:
+    version = os.environ.get("OPENORDERS_VERSION", "0.1.0")
+    HISTORIES.mkdir(exist_ok=True)
+    with Stack.temporary(SEARCH_ATTRIBUTES) as stack:
+        asyncio.run(record(stack, version))
+
+
+if __name__ == "__main__":
+    main()
