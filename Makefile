@@ -36,7 +36,7 @@ check: lint ## Lint, types, import rules and domain tests: about a minute, befor
 	$(RUN) -m pytest tests/domain
 
 test: lint temporal ## Everything, on real servers: before each push
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 3 --dist loadfile
 
 bench: env temporal ## Count what an order costs
 	$(RUN) -m benchmarks

@@ -56,9 +56,9 @@ def next_deadline(state: OrderState) -> Deadline | None:
     return min(_deadlines(state), key=lambda deadline: deadline.at, default=None)
 
 
-def apply_due(state: OrderState, now: datetime) -> OrderState:
-    """Do what every deadline asks that has passed by `now`, in order."""
-    while (deadline := next_deadline(state)) is not None and deadline.at <= now:
+def apply_due(state: OrderState, now: datetime, until: datetime | None = None) -> OrderState:
+    """Do what every deadline asks that has passed by `until`, or else by `now`, in order."""
+    while (deadline := next_deadline(state)) is not None and deadline.at <= (until or now):
         before = state = caused_by(state, deadline.name)
         state = deadline.act(state, now)
         assert state != before, f"deadline {deadline.what} changed nothing and would come for ever"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from domain import units as unit_ledger
@@ -12,6 +13,9 @@ from domain.timeline import ENTRIES_KEPT, Entry
 from domain.units import Place, Spot, Units
 
 SYSTEM = "marketplace"
+RUN = "run"
+"""Numbered by continue-as-new."""
+
 _Row = TypeVar("_Row")
 
 
@@ -90,6 +94,12 @@ def key_for(state: OrderState, *words: str) -> tuple[OrderState, str]:
 def caused_by(state: OrderState, cause: str) -> OrderState:
     """What follows is done because of this; no two causes of an order have one name."""
     return state if state.cause == cause else edit(state, cause=cause, cause_keys=0)
+
+
+def update_cause(state: OrderState, update_id: str) -> str:
+    """Whoever sends an update chooses its id: any text, and the engine tells two apart within one run only."""
+    run = dict(state.numbers).get(RUN, 0)
+    return f"update-{sha256(f'{run}:{update_id}'.encode()).hexdigest()[:20]}"
 
 
 def caused_key(state: OrderState, *words: str) -> tuple[OrderState, str]:

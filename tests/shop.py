@@ -20,7 +20,7 @@ from store.database import Database
 from store.identities import violations
 from store.inventory import Inventory
 from store.views import Views
-from usecases.errors import Refused
+from usecases.errors import Refused, Unreachable
 from usecases.orders import Orders
 from usecases.settings import Settings
 
@@ -127,7 +127,7 @@ class Shop:
                 status = await self.status(order_id)
                 if condition(status):
                     return status
-            except Refused:  # not recorded yet
+            except (Refused, Unreachable):  # not recorded yet; or just going on in another run
                 pass
             await asyncio.sleep(0.1)
         raise AssertionError(f"{order_id} never came there: {status}")

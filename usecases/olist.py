@@ -7,7 +7,8 @@ in docs/olist.md:
 - a line is a product, seller and price: Olist repeats a row per unit. Freight is added up as shipping;
 - every payment row is a payment: credit and debit cards are cards, boletos prepaid, vouchers vouchers, anything else
   prepaid; over 20 rows are added up by kind. What was paid above items and freight (interest) is tax, below it
-  discount. Without payment rows the order counts as prepaid. Without approval the payment is declined;
+  discount. Without payment rows the order counts as prepaid. Neither approved nor handed over, its payments
+  are declined;
 - promised delivery is the end of the estimated day, promised ship-by the latest shipping limit;
 - each seller has one location, with exactly the units that the folder's orders want. Items of `unavailable` orders get
   a SKU of their own, of which there is none;

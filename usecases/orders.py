@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
+from uuid import uuid4
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -43,6 +45,10 @@ BODY_HASH = "body_hash"
 """In the memo of a workflow: which body it was started with, without showing it."""
 
 RPC_TIMEOUT = timedelta(seconds=10)
+_TOOK_TOO_LONG = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+
+_PAUSES = (0.05, 0.2, 0.5, 1.0)
+"""Seconds between tries of an update that the server asks for anew."""
 
 _Body = Mapping[str, Any] | BaseModel
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -178,20 +184,44 @@ class Orders:
         if not message.update:
             raise InvalidMessage(f"{name} is sent as a signal, not as an update")
         payload = _decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        send = partial(
+            self._handle(order_id).execute_update,
+            name,
+            payload,
+            id=update_id or uuid4().hex,
+            result_type=message.result,
+            rpc_timeout=self._rpc_timeout,
+        )
         async with self._calls(order_id):
-            answer: Frozen = await self._handle(order_id).execute_update(
-                name, payload, id=update_id, result_type=message.result, rpc_timeout=self._rpc_timeout
-            )
-        return answer
+            for pause in _PAUSES:
+                try:
+                    answer: Frozen = await send()
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                        raise
+                    # Something else came in just as the order was to end by this: the server takes both
+                    # back and asks for the update anew.
+                    await asyncio.sleep(pause)
+                else:
+                    return answer
+            last: Frozen = await send()
+        return last
 
     async def query(self, order_id: str, name: str, body: _Body | None = None) -> Frozen:
         """Also after the end, as long as Temporal keeps the order."""
         query = _query(name)
         payload = _decoded(query.body, body or {}, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        ask = partial(
+            self._handle(order_id).query, name, payload, result_type=query.result, rpc_timeout=self._rpc_timeout / 2
+        )
         async with self._calls(order_id):
-            answer: Frozen = await self._handle(order_id).query(
-                name, payload, result_type=query.result, rpc_timeout=self._rpc_timeout
-            )
+            try:
+                answer: Frozen = await ask()
+            except RPCError as error:
+                if error.status not in _TOOK_TOO_LONG:
+                    raise
+                # The SDK's core forgets a query that meets the end of a run: asked again, it is answered.
+                answer = await ask()
         return answer
 
     def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
@@ -241,14 +271,13 @@ class Orders:
         except WorkflowQueryFailedError as error:
             raise _query_failure(str(error)) from None
         except WorkflowUpdateRPCTimeoutOrCancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
+            _raise_if_cancelled()
             raise Unreachable(self._no_worker()) from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise await self._not_found(order_id) from None
-            if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+            if error.status in _TOOK_TOO_LONG:
+                _raise_if_cancelled()
                 raise Unreachable(self._no_worker()) from None
             if error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise InvalidMessage(error.message) from None
@@ -272,6 +301,13 @@ class Orders:
             if known is None or known.result is None:
                 return OrderNotFound(f"there is no order {order_id!r}")
         return OrderClosed(f"order {order_id!r} has ended and takes no messages any more")
+
+
+def _raise_if_cancelled() -> None:
+    """The SDK tells a caller who was cancelled the same as one who waited for too long; asyncio must not lose it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _why_it_failed(handle: WorkflowHandle[Any, Any]) -> OrderError:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from domain.state import OrderState
 from domain.status import attention, next_ship_by, order_status, promised_at
@@ -19,3 +19,9 @@ def search_attributes(state: OrderState) -> list[tuple[SearchAttributeKey[Any], 
         (names.ORDER_PROMISED_AT, promised_at(state)),
         (names.ORDER_ATTENTION, list(attention(state)) or None),
     ]
+
+
+def typed_search_attributes(state: OrderState) -> TypedSearchAttributes:
+    """Those that have a value."""
+    pairs = (SearchAttributePair(key, value) for key, value in search_attributes(state) if value is not None)
+    return TypedSearchAttributes(tuple(pairs))

@@ -44,14 +44,24 @@ class OpenOrder:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._saves = 0
         self._alarm: _Alarm | None = None
+        self._rung_for = state.origin
         self._rested = False
         self._attributes = {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
         self._bug: BaseException | None = None
+        self._unrecorded_at = -1
 
     @property
     def now(self) -> datetime:
-        """Business time: the origin plus the factor times what has elapsed."""
+        """Business time: the origin plus the factor times what has elapsed, and never before an alarm that rang."""
+        return max(self._rung_for, self._by_the_clock)
+
+    @property
+    def _by_the_clock(self) -> datetime:
         return self.state.origin + (workflow.now() - self.state.started_at) * self.state.factor
+
+    def obeys_update(self) -> None:
+        """What is asked for from now on may be for an update that is not in the history yet."""
+        self._unrecorded_at = workflow.info().get_current_history_length()
 
     def is_performed(self, effect_key: str) -> bool:
         return all(effect.key != effect_key for effect in self.state.effects)
@@ -64,7 +74,12 @@ class OpenOrder:
     async def work_until(self, done: Callable[[OrderState], bool]) -> None:
         """Perform effects, save what changed and keep the deadlines until `done` holds."""
         while True:
-            self.state = apply_due(self.state, self.now)
+            # Only a timer makes a deadline due, never the clock alone. After a restart the SDK may tell of a timer
+            # at the time of an earlier local activity, and at its own time in the next replay: what the order does
+            # must follow from events, or the two take different ways and the order is stuck.
+            if self._alarm is not None and self._alarm.rang:
+                self._rung_for = max(self._rung_for, self._alarm.at)
+            self.state = apply_due(self.state, self.now, until=self._rung_for)
             if done(self.state):
                 return  # what has changed goes with what comes next, or with the end
             self._start_effects()
@@ -80,7 +95,9 @@ class OpenOrder:
 
     def _needs_work(self, seen: OrderState) -> bool:
         rang = self._alarm is not None and self._alarm.rang
-        return self.state is not seen or self._bug is not None or rang or self._rested
+        # A save changes nothing, and after the last one a long history may be cut.
+        may_be_cut = self._rested and workflow.info().is_continue_as_new_suggested()
+        return self.state is not seen or self._bug is not None or rang or may_be_cut
 
     @property
     def may_close(self) -> bool:
@@ -110,7 +127,8 @@ class OpenOrder:
                 self._run(effect.key, self._perform(effect, progress))
 
     async def _perform(self, effect: Effect, progress: Progress | None) -> None:
-        answer = await perform(self.state, effect, progress, self.now)
+        recorded = workflow.info().get_current_history_length() != self._unrecorded_at
+        answer = await perform(self.state, effect, progress, self.now, recorded)
         self.state = answered(self.state, effect.key, answer, self.now)
 
     def _save_what_changed(self) -> None:
@@ -130,8 +148,7 @@ class OpenOrder:
                 self._bug = error
             finally:
                 del self._running[key]
-                # A save changes nothing, and after the last one a long history may be cut.
-                self._rested = not self._running and workflow.info().is_continue_as_new_suggested()
+                self._rested = not self._running
 
         self._running[key] = asyncio.create_task(run())
 

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.charging import ask_to_void_rest, rest_to_void
     from domain.decoding import Refusal, decode
     from domain.handoff import tracking_of
-    from domain.order import edit, is_pending, numbered, the_parcel
+    from domain.order import RUN, edit, is_pending, numbered, the_parcel, update_cause
     from domain.placement import open_order, placed
     from domain.placing import PlaceOrder
     from domain.results import (
@@ -38,6 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.state import OrderState, Parcel, ParcelStage, Phase
     from domain.status import is_at_rest, order_status
     from domain.views import order_result, packing_list_view, status_view, timeline_view
+    from workflows.attributes import typed_search_attributes
     from workflows.open_order import OpenOrder
     from workflows.steps import store_step
 
@@ -130,7 +131,9 @@ class OrderWorkflow:
             await order.work_until(lambda _: order.may_close or _may_continue(order))
             if order.may_close:
                 return
-            workflow.continue_as_new(args=[order.state])
+            order.state, _ = numbered(order.state, RUN)
+            # Told anew: one that was unset would come over as null, and no worker could read the next run.
+            workflow.continue_as_new(args=[order.state], search_attributes=typed_search_attributes(order.state))
 
     async def _close(self, order: OpenOrder) -> OrderResult:
         """Void what is left of the authorization; then nothing waits for anything any more."""
@@ -168,9 +171,10 @@ class OrderWorkflow:
         message = decode(body, arguments)
         if self._order is None or isinstance(message, Refusal):
             raise _failure("Refused", "the order was not accepted")
+        self._order.obeys_update()
         update = workflow.current_update_info()
         assert update is not None
-        cause = f"update-{update.id}"
+        cause = update_cause(self._order.state, update.id)
         self._order.state, answer = obedience.obey(self._order.state, name, message, self._order.now, cause)
         return message, answer
 

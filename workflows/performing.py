@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.progress import Progress
     from domain.state import OrderState
     from workflows.options import CARRIER, NETWORK, PAYMENT
-    from workflows.steps import outside_step, store_step
+    from workflows.steps import outside_step, recorded_step, store_step
 
 Answer = Callable[[OrderState, datetime], OrderState]
 """Takes the answer into the state as it is by then, at the business time of the answer."""
@@ -37,14 +37,22 @@ WRITES_ROWS = (
 """Effects in PostgreSQL: what else has changed is written in the same transaction."""
 
 
-async def perform(state: OrderState, effect: fx.Effect, progress: Progress | None, now: datetime) -> Answer:
-    """Perform one effect, however long that takes; the state is the one it was started with."""
+async def perform(
+    state: OrderState, effect: fx.Effect, progress: Progress | None, now: datetime, recorded: bool
+) -> Answer:
+    """Perform one effect, however long that takes; the state is the one it was started with.
+
+    `recorded` is false where an update that the engine has not recorded yet may have asked for it.
+    """
     order_id = state.order_id
+    stock_step = store_step if recorded else recorded_step
     match effect:
         case fx.Authorize():
             return await _authorize(Step[fx.Authorize](order_id=order_id, effect=effect))
         case fx.Reserve():
-            return await _check_inventory(Step[fx.Reserve](order_id=order_id, effect=effect, progress=progress))
+            check = Step[fx.Reserve](order_id=order_id, effect=effect, progress=progress)
+            found = await stock_step(InventoryActivities.check_inventory, check, f"{len(effect.wants)} lines")
+            return lambda state, now: shortage.reserved(state, effect, found, now)
         case fx.RecordPacking():
             contents = units_text(state, (u for u in state.units if u.spot.parcel_id in effect.parcel_ids))
             packing = Step[fx.RecordPacking](order_id=order_id, effect=effect, progress=progress)
@@ -68,16 +76,16 @@ async def perform(state: OrderState, effect: fx.Effect, progress: Progress | Non
             return await _cancel_network(Step[fx.CancelNetwork](order_id=order_id, effect=effect))
         case fx.ReleaseStock():
             release = Step[fx.ReleaseStock](order_id=order_id, effect=effect, progress=progress)
-            await store_step(InventoryActivities.release_stock, release)
+            await stock_step(InventoryActivities.release_stock, release)
             return _nothing
         case fx.RegisterBackorder():
             backorder = Step[fx.RegisterBackorder](order_id=order_id, effect=effect, progress=progress)
-            await store_step(InventoryActivities.register_backorder, backorder)
+            await stock_step(InventoryActivities.register_backorder, backorder)
             return _nothing
         case fx.CancelBackorder():
-            return await _cancel_backorder(
-                Step[fx.CancelBackorder](order_id=order_id, effect=effect, progress=progress)
-            )
+            stop = Step[fx.CancelBackorder](order_id=order_id, effect=effect, progress=progress)
+            made = await stock_step(InventoryActivities.cancel_backorder, stop)
+            return lambda state, now: shortage.backorder_cancelled(state, effect, made.allocations, now)
         case fx.VoidLabel():
             return await _void_label(Step[fx.VoidLabel](order_id=order_id, effect=effect))
         case fx.Refund():
@@ -99,16 +107,6 @@ def _nothing(state: OrderState, now: datetime) -> OrderState:
 
 
 # -- stock and mail, in PostgreSQL -----------------------------------------------------
-
-
-async def _check_inventory(step: Step[fx.Reserve]) -> Answer:
-    found = await store_step(InventoryActivities.check_inventory, step, f"{len(step.effect.wants)} lines")
-    return lambda state, now: shortage.reserved(state, step.effect, found, now)
-
-
-async def _cancel_backorder(step: Step[fx.CancelBackorder]) -> Answer:
-    made = await store_step(InventoryActivities.cancel_backorder, step)
-    return lambda state, now: shortage.backorder_cancelled(state, step.effect, made.allocations, now)
 
 
 async def _resend_mail(step: Step[fx.ResendMail]) -> Answer:

@@ -38,6 +38,17 @@ async def store_step(
         return await outside_step(step, arg, STORE_PATIENT, summary)
 
 
+async def recorded_step(
+    step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, summary: str = ""
+) -> _Output:
+    """A step in PostgreSQL that must not be done before the engine has recorded what it is done for.
+
+    An update lives in the server's memory until its workflow task is completed. Were worker and server
+    killed in between, a local step would have moved stock for a message that nobody remembers.
+    """
+    return await outside_step(step, arg, STORE_PATIENT, summary)
+
+
 async def outside_step(
     step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, patience: Patience, summary: str = ""
 ) -> _Output:

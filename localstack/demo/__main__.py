@@ -1,13 +1,16 @@
 """`make demo`: plays orders from checkout to delivered on servers of its own, and leaves nothing running.
 
-Exit codes: 0 where every order ended as it should and all units and money add up, else 1; 130 after Ctrl-C.
+Exit codes: 0 where every order ended as it should and all units and money add up, else 1; 130 after Ctrl-C,
+143 after SIGTERM.
 """
 
 import argparse
-import asyncio
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -19,8 +22,9 @@ from localstack.demo.sample import sample
 from localstack.demo.story import SECONDS_PER_DAY, Programme
 from localstack.demo.watching import Live
 from localstack.errors import LocalStackError
+from localstack.interruption import run_until_signalled
 from localstack.process import ManagedProcess
-from localstack.stack import Stack, ended_by_signals
+from localstack.stack import Stack, ended_by_signals, signals_held_back
 from localstack.worker_process import state_dir, wait_until_ready
 from store.database import Database
 from store.views import Views
@@ -41,6 +45,8 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         _line("\nStopped; nothing is left running.")
         return 130
+    except SystemExit as ended:  # by another signal
+        return int(ended.code or 0)
     except LocalStackError as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1
@@ -63,29 +69,42 @@ def _orders_max() -> int:
 
 def _demo(programme: Programme) -> int:
     started = time.monotonic()
-    stack = Stack(_state_dir(), search_attributes=SEARCH_ATTRIBUTES, durable=False, say=_line)
+    stack = Stack(state_dir() / "demo", search_attributes=SEARCH_ATTRIBUTES, durable=False, say=_line)
     stack.remove_leftovers()
     _line("Starting PostgreSQL, Temporal, a mail server and a worker ...")
-    try:
-        with stack:
-            worker = stack.worker(_worker_settings(programme))
-            worker.start()
-            wait_until_ready(worker)
-            _line(f"All of it runs after {time.monotonic() - started:.0f} s.")
-            _print_guide(stack, worker, programme)
-            wrong = asyncio.run(_play(stack, worker, programme))
-    finally:
-        stack.remove()
+    with stack, _state_thrown_away(stack):
+        worker = stack.worker(_worker_settings(programme))
+        worker.start()
+        wait_until_ready(worker)
+        _line(f"All of it runs after {time.monotonic() - started:.0f} s.")
+        _print_guide(stack, worker, programme)
+        wrong = run_until_signalled(_play(stack, worker, programme))
+        if wrong:
+            raise LocalStackError(f"not everything is as it should be; until the next demo, see {worker.log}")
     for trouble in programme.troubles:
         _line(trouble)
-    wrong += len(programme.troubles)
-    _line(f"{'All well' if not wrong else 'NOT well'} after {time.monotonic() - started:.0f} s; everything is stopped.")
+    wrong = len(programme.troubles)
+    _line(f"{'NOT well' if wrong else 'All well'} after {time.monotonic() - started:.0f} s; everything is stopped.")
     return 1 if wrong else 0
 
 
-def _state_dir() -> Path:
-    """Thrown away at the end; that of a demo that was killed, at the start of the next one."""
-    return state_dir() / "demo"
+@contextmanager
+def _state_thrown_away(stack: Stack) -> Iterator[None]:
+    """Unless something went wrong in here: then its logs are wanted, and the next demo throws them away."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # somebody has ended it
+        _remove(stack)
+        raise
+    else:
+        _remove(stack)
+
+
+def _remove(stack: Stack) -> None:
+    with signals_held_back():
+        stack.remove()
 
 
 def _worker_settings(programme: Programme) -> dict[str, str]:
@@ -128,7 +147,11 @@ def _print_guide(stack: Stack, worker: ManagedProcess, programme: Programme) -> 
 
 
 def _line(text: str) -> None:
-    print(text, flush=True)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever read this, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,16 @@ FOLDER = Path(__file__).resolve().parent.parent / "sample"
 _ORIGIN = "2026-03-02T14:00:00Z"
 _SECONDS_MAX = 240
 
+# A worker that is killed costs an order up to 20 seconds, until Temporal gives its tasks to the next one. Those are two
+# days on this clock: whoever acts in a story has longer to do so than the usual deadlines.
+_PATIENT = {
+    "payment_retry_hours": 240,
+    "shortage_answer_hours": 240,
+    "cancellation_answer_hours": 240,
+    "issue_answer_hours": 240,
+    "late_cancel_days": 30,
+}
+
 _CARRIER = CarrierScenarios(
     default=CarrierScenario.ON_TIME,
     overrides={
@@ -168,4 +178,6 @@ def sample() -> Programme:
 def _story(body: dict[str, Any]) -> Story:
     told = _STORIES[body["order_id"]]
     body["clock"] = {"origin": _ORIGIN, "factor": TIME_FACTOR_MAX}
+    if told.others:
+        body["policy"] = _PATIENT
     return Story(body=body, **told._asdict())

@@ -6,20 +6,20 @@ replay for as long as there may be any. An existing recording is left alone.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from localstack.stack import Stack
 from store.migrations import migrate
+from tests.impatient import impatient_server
+from tests.replay.stories import MORE_STORIES, Story, continued_as_new
 from tests.shop import Shop, line, open_shop
 from workflows.names import SEARCH_ATTRIBUTES
 
 HISTORIES = Path(__file__).parent / "histories"
-
-Story = Callable[[Shop], Awaitable[str]]
 
 
 async def two_sellers(shop: Shop) -> str:
@@ -95,6 +95,8 @@ async def declined_then_paid_still_open(shop: Shop) -> str:
 
 
 STORIES: tuple[Story, ...] = (
+    *MORE_STORIES,
+    continued_as_new,
     two_sellers,
     shortage_and_substitute,
     hold_and_cancellation_after_packing,
@@ -106,16 +108,35 @@ STORIES: tuple[Story, ...] = (
 
 async def record(stack: Stack, version: str) -> None:
     client = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
-    url = stack.postgres.create_database("recording")
-    await migrate(url)
-    async with open_shop(stack, client, url) as shop:
+    urls = [stack.postgres.create_database(name) for name in ("recording", "recording_impatiently")]
+    for url in urls:
+        await migrate(url)
+    scenarios = {"default": "complete", "overrides": {"*-partial:*": "partial"}}
+    async with (
+        impatient_server(stack.state_dir / "impatient") as impatient,
+        open_shop(stack, client, urls[0], network_scenarios=scenarios) as shop,
+        open_shop(stack, impatient, urls[1]) as impatient_shop,
+    ):
         for story in STORIES:
-            path = HISTORIES / f"{version}-{story.__name__}.json"
-            if path.exists():
+            if list(HISTORIES.glob(f"{version}-{story.__name__}.*")):
                 continue
-            history = await shop.handle(await story(shop)).fetch_history()
-            path.write_text(history.to_json() + "\n")
-            print(f"{path.name}: {len(history.events)} events")
+            at = impatient_shop if story is continued_as_new else shop
+            order_id = await story(at)
+            histories = [history async for history in _runs(at, order_id)]
+            for number, history in enumerate(reversed(histories), start=1):
+                run = f".run-{number}" if len(histories) > 1 else ""
+                path = HISTORIES / f"{version}-{story.__name__}{run}.json"
+                path.write_text(history.to_json() + "\n")
+                print(f"{path.name}: {len(history.events)} events")
+
+
+async def _runs(shop: Shop, order_id: str) -> AsyncIterator[WorkflowHistory]:
+    """The last one first."""
+    run_id: str | None = None
+    while run_id != "":
+        history = await shop.client.get_workflow_handle(f"order:{order_id}", run_id=run_id).fetch_history()
+        yield history
+        run_id = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ RECORDED = sorted(HISTORIES.glob("*.json"))
 
 
 def test_every_story_was_recorded() -> None:
-    recorded = {path.stem.split("-", 1)[1] for path in RECORDED}
+    recorded = {path.stem.split("-", 1)[1].split(".run-")[0] for path in RECORDED}
     assert recorded == {story.__name__ for story in STORIES}
 
 
@@ -40,7 +40,12 @@ async def test_a_recorded_history_replays(text: str) -> None:
     await replay(text)
 
 
-async def test_a_changed_workflow_does_not_replay(text: str) -> None:
+PAID = {path.stem: body for path in RECORDED if "authorize_payment" in (body := path.read_text())}
+
+
+@pytest.mark.parametrize("name", PAID)
+async def test_a_changed_workflow_does_not_replay(name: str) -> None:
     """The replayer notices: an activity of another name is no replay."""
+    text = PAID[name]
     with pytest.raises(Exception, match="authorize_payment"):
         await replay(text.replace("authorize_payment", "take_payment"))

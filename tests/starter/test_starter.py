@@ -13,7 +13,9 @@ from domain.messages import QUERIES
 from localstack.worker_process import CHECKOUT
 from tests.bad_input import BODIES, EXAMPLES, example
 from tests.starter.conftest import Terminal
+from tests.usecases.test_olist import ITEM as OLIST_ITEM
 from tests.usecases.test_olist import ORDER as OLIST_ORDER
+from tests.usecases.test_olist import PAYMENT as OLIST_PAYMENT
 from tests.usecases.test_olist import folder_with
 from usecases.schemas import schemas
 
@@ -147,6 +149,29 @@ def test_an_olist_folder_comes_with_its_stock(starter: Terminal, tmp_path: Path)
     assert first.err.startswith("o2: invalid: lines: ")
     assert starter.until("status", "o1", path="status", value="Unshipped")["totals"]["currency"] == "BRL"
     assert starter("import", str(tmp_path), "--json").json["same"] == 1
+
+
+def test_replay_plays_a_folder_and_exits_by_what_became_of_it(starter: Terminal, tmp_path: Path) -> None:
+    assert starter("replay", str(tmp_path)).code == 2
+    moved = {
+        "order_id": "replayed",
+        "order_status": "invoiced",
+        "order_approved_at": OLIST_ORDER["order_purchase_timestamp"],
+    }
+    left = dict.fromkeys(("order_delivered_carrier_date", "order_delivered_customer_date"), "")
+    folder_with(
+        tmp_path,
+        orders=[OLIST_ORDER | moved | left],
+        order_items=[OLIST_ITEM | {"order_id": "replayed"}],
+        order_payments=[OLIST_PAYMENT | {"order_id": "replayed"}],
+    )
+    played = starter("replay", str(tmp_path), "--only", "1")
+    assert played.code == 0, played
+    assert "0 differences, 0 of them unexplained; 0 messages refused; 0 violations" in played.out
+    assert "1 of 1 orders started, 0 of 0 moves made" in played.err
+    (end,) = starter("replay", str(tmp_path), "--json").json["ends"]
+    assert (end["status"], end["closed"], end["units"]) == ("Unshipped", False, {"reserved": 1})
+    assert starter("replay", str(tmp_path), "--factor", "4320").code == 4
 
 
 def test_an_order_placed_while_no_worker_runs_waits_for_one(starter: Terminal) -> None:

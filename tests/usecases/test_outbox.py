@@ -232,6 +232,22 @@ async def test_nothing_is_lost_while_the_mail_server_refuses_and_every_try_has_t
     assert {error for row in rows for error in row.errors} == {"MailUnavailable: 454 try later"}
 
 
+async def test_a_mail_that_went_out_while_the_store_was_away_goes_out_once(house: House) -> None:
+    row = house.outbox.mail()
+    troubles = [Unavailable("PostgreSQL: no connection")] * 20
+
+    async def sent(row_id: int, note: str = "") -> None:
+        if troubles:
+            raise troubles.pop()
+        await FakeOutbox.sent(house.outbox, row_id, note)
+
+    house.outbox.sent = sent  # type: ignore[method-assign]
+    async with house.open():
+        await house.outbox.all_ended()
+    assert troubles == []
+    assert [mail.key for mail in house.mailer.taken] == [row.body["key"]]
+
+
 async def test_tries_come_further_apart_up_to_five_minutes(house: House) -> None:
     row = house.outbox.mail()
     house.mailer.answers = [MailUnavailable("no")] * 12
