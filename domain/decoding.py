@@ -50,15 +50,21 @@ def _kind(body: Any) -> str:
     return words.get(name, name)
 
 
+_SENTENCES_MAX = 20
+
+
 def _sentences(error: ValidationError) -> list[str]:
     """`lines.0.quantity: Input should be greater than or equal to 1`; values are not repeated."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
-    paths = [one["loc"] for one in errors]
+    parents = {one["loc"][:length] for one in errors for length in range(len(one["loc"]))}
     sentences = []
     for one in errors:
-        if any(len(other) > len(one["loc"]) and other[: len(one["loc"])] == one["loc"] for other in paths):
+        if one["loc"] in parents:
             continue  # a list that is too short because its one element is wrong
         path = ".".join(str(part) for part in one["loc"])
         words = one["msg"].removeprefix("Value error, ").replace("Tuple", "Array")
         sentences.append(f"{path}: {words}" if path else words)
+    if len(sentences) > _SENTENCES_MAX:
+        more = len(sentences) - _SENTENCES_MAX
+        sentences = [*sentences[:_SENTENCES_MAX], f"and {more} more"]
     return sentences

@@ -316,7 +316,8 @@ class _Comparison:
         rule = None
         if rang and heard >= limit:
             rule = f"{alarm} rang: it happened in time, and the replay's lag let the order hear of it after the limit"
-        if not rang and heard - limit <= timedelta(seconds=TIMER_SECONDS * standing.factor):
+        # A worker that was away when the message came may have been away at the limit: it then finds both at once.
+        if not rang and happened - limit <= max(heard - happened, timedelta(seconds=TIMER_SECONDS * standing.factor)):
             rule = f"{alarm} did not ring: the message overtook the timer"
         yield self.says(alarm, late, rang, rule)
 

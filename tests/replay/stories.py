@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from tests import rawclient
 from tests.shop import Shop, line
 
 Story = Callable[[Shop], Awaitable[str]]
@@ -150,15 +149,6 @@ async def cancelled_as_late(shop: Shop) -> str:
     return await _ended(shop, order_id)
 
 
-async def refused_start(shop: Shop) -> str:
-    """A start that is no order, with messages that come too early."""
-    body = shop.body(line("NO-SUCH"))
-    handle = await rawclient.start(shop, body, start_delay=timedelta(seconds=1))
-    await handle.signal("cancel", {})
-    await rawclient.failure(handle)
-    return str(body["order_id"])
-
-
 async def continued_as_new(shop: Shop) -> str:
     """So long that it goes on in another run; only on an impatient server."""
     order_id = await shop.placed(line(await shop.lists(5), 2))
@@ -181,5 +171,4 @@ MORE_STORIES: tuple[Story, ...] = (
     unpaid,
     network_in_part,
     cancelled_as_late,
-    refused_start,
 )

@@ -188,16 +188,16 @@ def test_an_alarm_of_a_late_replay_is_explained_by_its_lag(tmp_path: Path) -> No
 
 
 def test_a_message_may_overtake_the_timer_but_not_by_much(tmp_path: Path) -> None:
-    dates = {"order_delivered_carrier_date": "2018-07-30 04:00:00"}
-    order = order_like(tmp_path, **dates)
-    handed = datetime(2018, 7, 30, 7, tzinfo=UTC)
-
-    def rules(after: timedelta) -> list[str | None]:
+    def rules(hour: int, after: timedelta) -> list[str | None]:
+        order = order_like(tmp_path, order_delivered_carrier_date=f"2018-07-30 {hour - 3:02}:00:00")
+        handed = datetime(2018, 7, 30, hour, tzinfo=UTC)
         late = {"handed_over_at": handed, "handed_over_late": True, "heard": (heard("handed_over", handed, after),)}
         return [one[3] for one in found(order, standing(**late))]
 
-    assert rules(HOUR) == ["ship_by_missed did not ring: the message overtook the timer"]
-    assert rules(9 * HOUR) == [None]
+    overtaken = ["ship_by_missed did not ring: the message overtook the timer"]
+    assert rules(7, HOUR) == overtaken  # half an hour late
+    assert rules(16, HOUR) == [None]
+    assert rules(16, 10 * HOUR) == overtaken  # the worker was away
 
 
 def test_what_left_late_is_expected_later(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from domain.results import OrderResult
 from tests.rawclient import start
 from tests.shop import Shop, line
-from usecases.errors import OrderClosed, Refused
+from usecases.errors import InvalidMessage, OrderClosed, Refused
 
 
 async def test_a_free_order_is_cancelled_and_all_is_given_back(shop: Shop) -> None:
@@ -104,5 +104,5 @@ async def _does(shop: Shop, order_id: str, message: str) -> None:
         ),
     }
     if message in moves:
-        with suppress(Refused, OrderClosed):
+        with suppress(Refused, OrderClosed, InvalidMessage):
             await moves[message]()
