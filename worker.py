@@ -71,9 +71,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
     )
     messages = Messages(database)
-    carrier = (
-        ManualCarrier() if settings.carrier == "manual" else SimulatedCarrier(messages, settings.carrier_scenarios)
-    )
+    carrier = _carrier(settings, messages)
     network = SimulatedNetwork(NetworkSandboxBook(database), messages, settings.network_scenarios)
     payments = PaymentActivities(Payments(database), PaymentSandbox(PaymentSandboxBook(database)))
     orders = OrderActivities(Orders(database))

@@ -92,7 +92,7 @@ class _SmtpThread:
     def __init__(self, door: _Door, port: int) -> None:
         self._door = door
         self._socket = socket.create_server((ports.HOST, port))
-        self._connections: set[asyncio.BaseTransport] = set()
+        self._connections: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="mail-smtp", daemon=True)
@@ -109,17 +109,23 @@ class _SmtpThread:
     async def _serve(self) -> None:
         server = await self._loop.create_server(lambda: _Connection(self._door, self._connections), sock=self._socket)
         await self._ended.wait()
+        # A connection that was accepted just now is a task still, and its transport not among ours: a server that is
+        # closed over it, or a loop that ends, would leave its socket open. So first nobody else is let in.
+        self._loop.remove_reader(self._socket)
+        while self._connections or len(asyncio.all_tasks()) > 1:
+            for transport in tuple(self._connections):
+                transport.abort()
+            await asyncio.sleep(0)
         server.close()
-        for transport in self._connections:
-            transport.close()
 
 
 class _Connection(SMTP):
-    def __init__(self, door: _Door, connections: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, door: _Door, connections: set[asyncio.Transport]) -> None:
         super().__init__(door, hostname="localhost", loop=asyncio.get_running_loop())
         self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self._connections.add(transport)
         self._own = transport
         super().connection_made(transport)

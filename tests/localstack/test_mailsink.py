@@ -1,8 +1,11 @@
 """The mail sink, by SMTP on one side and HTTP on the other."""
 
+import contextlib
 import gc
 import http.client
 import smtplib
+import socket
+import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -92,6 +95,27 @@ def test_stopping_cuts_off_whoever_is_still_connected(sink: MailSink) -> None:
     sink.stop()
     with pytest.raises(smtplib.SMTPServerDisconnected):
         server.noop()
+    gc.collect()  # an unclosed socket would be noticed here
+
+
+def test_stopping_leaves_no_socket_of_those_who_come_at_that_moment(sink: MailSink) -> None:
+    enough = threading.Event()
+
+    def knock() -> None:
+        while not enough.is_set():
+            with contextlib.suppress(OSError), socket.create_connection((sink.smtp_host, sink.smtp_port), 1):
+                pass
+
+    guests = [threading.Thread(target=knock) for _ in range(4)]
+    for guest in guests:
+        guest.start()
+    for _ in range(30):
+        sink.stop()
+        sink.start()
+    enough.set()
+    for guest in guests:
+        guest.join()
+    sink.stop()
     gc.collect()  # an unclosed socket would be noticed here
 
 
