@@ -25,6 +25,7 @@ from domain.decoding import Refusal, decode
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.placing import TIME_FACTOR_MAX
 from domain.requests import Unavailable
+from domain.results import PackingList
 from usecases.errors import (
     InvalidMessage,
     InvalidOrder,
@@ -36,6 +37,7 @@ from usecases.errors import (
 )
 from usecases.importing import ImportReport, ImportRow, import_orders, json_lines
 from usecases.orders import Orders, Placed
+from usecases.packing import packing_slip
 from usecases.process import end_process
 from usecases.settings import BadSettings, load_settings
 from usecases.temporal import connect
@@ -271,10 +273,23 @@ def _query_command(query: Query) -> _Command:
     async def run(arguments: _Arguments) -> int:
         body = _body(arguments, query.body)
         async with _orders(arguments) as orders:
-            _show(arguments, await orders.query(arguments.order, query.name, body))
+            answer = await orders.query(arguments.order, query.name, body)
+        _show(arguments, await _addressed(answer) if isinstance(answer, PackingList) else answer)
         return OK
 
     return run
+
+
+async def _addressed(todo: PackingList) -> PackingList:
+    """With the address where this machine may ask PostgreSQL, which alone knows it."""
+    from store.orders import Orders as OrderStore
+
+    try:
+        load_settings()
+    except BadSettings:
+        return todo
+    async with _database() as database:
+        return await packing_slip(todo, OrderStore(database))
 
 
 def _body(arguments: _Arguments, model: type[BaseModel]) -> dict[str, Any]:
@@ -505,7 +520,7 @@ def _cell(value: Any) -> str:
         case list():
             return "; ".join(_cell(one) for one in value) or "-"
         case dict():
-            return ", ".join(f"{name} {_cell(one)}" for name, one in value.items()) or "-"
+            return ", ".join(f"{name} {_cell(one)}" for name, one in value.items() if one not in (None, "")) or "-"
         case _:
             return " ".join(str(value).split())
 

@@ -87,11 +87,6 @@ def confirmed(state: OrderState, units: tuple[Units, ...]) -> mails.ConfirmedMai
 
 
 def seller_new_order(state: OrderState, fulfillment: Fulfillment) -> mails.SellerNewOrderMail:
-    note = (
-        "The fulfillment network packs and ships these; nothing is to be done."
-        if fulfillment.channel is Channel.FBA
-        else ""
-    )
     return mails.SellerNewOrderMail(
         key=f"{state.order_id}:new:{fulfillment.fulfillment_id}",
         order_id=state.order_id,
@@ -101,7 +96,19 @@ def seller_new_order(state: OrderState, fulfillment: Fulfillment) -> mails.Selle
         ship_by=fulfillment.ship_by,
         shipping_method=state.method,
         currency=state.totals.currency,
-        note=note,
+        by_network=fulfillment.channel is Channel.FBA,
+    )
+
+
+def seller_address_changed(state: OrderState, fulfillment: Fulfillment, key: str) -> mails.SellerAddressChangedMail:
+    fulfillment_id = fulfillment.fulfillment_id
+    return mails.SellerAddressChangedMail(
+        key=f"{key}:{fulfillment_id}",
+        order_id=state.order_id,
+        to=mails.to_seller(fulfillment.seller),
+        fulfillment_id=fulfillment_id,
+        lines=mail_lines(state, units_in(state, fulfillment_id, *BEFORE_HANDOFF)),
+        packed=bool(units_in(state, fulfillment_id, Place.PACKED)),
     )
 
 

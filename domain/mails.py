@@ -304,11 +304,13 @@ class AddressChangedMail(_CustomerMail):
 
 
 class SellerNewOrderMail(_SellerMail):
+    """`by_network`: the fulfillment network packs and ships it (FBA); the seller need do nothing."""
+
     template: Literal["seller_new_order"] = "seller_new_order"
     ship_by: AwareDatetime
     shipping_method: str = ""
     currency: str = ""
-    note: str = ""
+    by_network: bool = False
 
 
 class SellerCancelledMail(_SellerMail):
@@ -353,6 +355,13 @@ class HoldReleasedMail(_SellerMail):
     ship_by: AwareDatetime
 
 
+class SellerAddressChangedMail(_SellerMail):
+    """The lines have not left yet; `packed`: some lie in parcels that bear the former address."""
+
+    template: Literal["seller_address_changed"] = "seller_address_changed"
+    packed: bool = False
+
+
 Mail = Annotated[
     ConfirmedMail
     | ShippedMail
@@ -375,7 +384,8 @@ Mail = Annotated[
     | ShipByWarningMail
     | ShipByMissedMail
     | OnHoldMail
-    | HoldReleasedMail,
+    | HoldReleasedMail
+    | SellerAddressChangedMail,
     Field(discriminator="template"),
 ]
 

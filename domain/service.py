@@ -7,7 +7,7 @@ from domain.effects import ResendMail, SaveAddress
 from domain.handoff import label_is_coming
 from domain.messages import MESSAGES, AddNote, ChangeAddress
 from domain.messages import ResendMail as ResendMailMessage
-from domain.order import caused_key, emit, log, post, units_where
+from domain.order import caused_key, emit, log, post, units_in, units_where
 from domain.placing import Channel
 from domain.state import OrderState, ParcelStage
 from domain.units import BEFORE_HANDOFF, Place
@@ -51,7 +51,13 @@ def accept_change_address(state: OrderState, message: ChangeAddress, now: dateti
         by=letters.actor(message.by),
         not_affected=letters.mail_lines(state, gone),
     )
-    return post(state, mail)
+    # Whoever has printed the former address already must hear of it; the network has not been asked yet.
+    to_sellers = (
+        letters.seller_address_changed(state, fulfillment, key)
+        for fulfillment in state.fulfillments
+        if fulfillment.channel is Channel.FBM and units_in(state, fulfillment.fulfillment_id, *BEFORE_HANDOFF)
+    )
+    return post(state, mail, *to_sellers)
 
 
 def accept_resend(state: OrderState, message: ResendMailMessage, now: datetime) -> tuple[OrderState, str]:

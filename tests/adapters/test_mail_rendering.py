@@ -185,7 +185,6 @@ SAMPLES: tuple[Mail, ...] = (
         ship_by=LATER,
         shipping_method="Expedited",
         currency="BRL",
-        note="Please wrap it as a gift.",
         **SELLER,
     ),
     mails.SellerCancelledMail(
@@ -208,6 +207,7 @@ SAMPLES: tuple[Mail, ...] = (
     mails.ShipByMissedMail(key="1042:ship_by_missed:acme-1", lines=(ITEM,), ship_by=NOW, cancels_at=LATER, **SELLER),
     mails.OnHoldMail(key="1042:on_hold:acme-1", lines=(ITEM,), reason="Address is checked.", until=LATER, **SELLER),
     mails.HoldReleasedMail(key="1042:hold_released:acme-1", lines=(ITEM,), ship_by=LATER, **SELLER),
+    mails.SellerAddressChangedMail(key="1042:address:1:acme-1", lines=(ITEM,), packed=True, **SELLER),
 )
 
 JOSE = Contact(name="José Álvares", email="jose@example.com", time_zone="America/Sao_Paulo")

@@ -36,6 +36,7 @@ def test_an_order_goes_from_checkout_to_the_doorstep(starter: Terminal) -> None:
     assert re.search(r"^1042 +Unshipped", starter("list", "--seller", "acme").out, re.MULTILINE)
     todo = starter("packing_list", "1042", "--fulfillment-id", "acme-1", "--json").json
     assert [(line["sku"], line["to_pack"]) for line in todo["lines"]] == [("MUG-BLUE", 2)]
+    assert todo["ship_to"] == {"line2": "", "phone": ""} | example("order")["ship_to"]
     assert starter("pack", "1042", "--input", PACK, "--json").json["parcel_ids"] == ["acme-1-p1"]
     shipped = starter("ship", "1042", "--input", SHIP, "--json").json
     assert shipped["parcels"][0]["tracking_number"] == "1Z5R89390357567127"
