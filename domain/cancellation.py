@@ -291,8 +291,8 @@ def _request(
     ids = []
     for fulfillment_id, own in groups.items():
         fulfillment = the_fulfillment(state, fulfillment_id)
-        state, number = numbered(state, "cancellation")
-        request_id = f"cancellation-{number}"
+        state, number = numbered(state, f"cancellation:{fulfillment_id}")
+        request_id = f"{fulfillment_id}-c{number}"
         ids.append(request_id)
         asked: dict[str, int] = {}
         for unit in own:

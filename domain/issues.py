@@ -102,9 +102,10 @@ def open_issue(
         for issue in state.issues
     ):
         return state
-    state, number = numbered(state, "issue")
+    # Within its fulfillment: a number of the order's would tell a seller of the issues of others.
+    state, number = numbered(state, f"issue:{fulfillment_id}")
     issue = Issue(
-        issue_id=f"issue-{number}",
+        issue_id=f"{fulfillment_id}-i{number}",
         kind=kind,
         fulfillment_id=fulfillment_id,
         parcel_id=parcel_id,

@@ -84,7 +84,7 @@ def test_a_packed_parcel_is_asked_of_its_seller() -> None:
     told = packed_story()
     answer = told.send("cancel")
     assert (answer.cancelled, answer.requested) == (0, 2)
-    assert answer.request_ids == ("cancellation-1",)
+    assert answer.request_ids == ("acme-1-c1",)
     assert told.mail("cancellation_requested").answer_by
     assert told.refusal("cancel") == "a cancellation of this has been asked for and waits for its answer"
     assert told.units(Place.PACKED) == 2
@@ -93,7 +93,7 @@ def test_a_packed_parcel_is_asked_of_its_seller() -> None:
 def test_an_accepted_request_unpacks_voids_the_label_and_gives_stock_and_money_back() -> None:
     told = packed_story()
     told.send("cancel")
-    told.send("answer_cancellation", by="seller:acme", request_id="cancellation-1", answer="accept")
+    told.send("answer_cancellation", by="seller:acme", request_id="acme-1-c1", answer="accept")
     told.settle()
     assert told.status() is OrderStatus.CANCELED
     assert told.parcel().stage is ParcelStage.UNPACKED
@@ -107,7 +107,7 @@ def test_an_accepted_request_unpacks_voids_the_label_and_gives_stock_and_money_b
 def test_a_rejected_request_lets_the_parcel_go() -> None:
     told = packed_story()
     told.send("cancel")
-    told.send("answer_cancellation", by="seller:acme", request_id="cancellation-1", answer="reject", reason="gone")
+    told.send("answer_cancellation", by="seller:acme", request_id="acme-1-c1", answer="reject", reason="gone")
     assert told.mail("cancellation_refused").reason == "gone"
     told.ship()
     assert told.status() is OrderStatus.SHIPPED
@@ -136,14 +136,14 @@ def test_a_parcel_in_a_request_stays_as_it_is(name: str, more: dict[str, str]) -
 def test_only_the_seller_asked_or_support_answers() -> None:
     told = packed_story()
     told.send("cancel")
-    assert told.refusal("answer_cancellation", by="customer", request_id="cancellation-1", answer="accept") == (
+    assert told.refusal("answer_cancellation", by="customer", request_id="acme-1-c1", answer="accept") == (
         "by: only the seller of the fulfillment, or support, answers"
     )
-    assert told.refusal("answer_cancellation", by="seller:beta", request_id="cancellation-1", answer="accept") == (
-        "request_id: no request 'cancellation-1' waits for an answer (open: none)"
+    assert told.refusal("answer_cancellation", by="seller:beta", request_id="acme-1-c1", answer="accept") == (
+        "request_id: no request 'acme-1-c1' waits for an answer (open: none)"
     )
-    assert told.refusal("answer_cancellation", request_id="cancellation-9", answer="accept") == (
-        "request_id: no request 'cancellation-9' waits for an answer (open: cancellation-1)"
+    assert told.refusal("answer_cancellation", request_id="acme-1-c9", answer="accept") == (
+        "request_id: no request 'acme-1-c9' waits for an answer (open: acme-1-c1)"
     )
 
 
@@ -174,7 +174,7 @@ def test_a_line_in_two_parcels_is_one_request() -> None:
     contents = [{"line_id": "L1", "sku": "MUG", "quantity": 1}]
     told.send("pack", fulfillment_id="acme-1", parcels=[{"contents": contents}, {"contents": contents}])
     told.send("cancel")
-    told.send("answer_cancellation", request_id="cancellation-1", answer="accept")
+    told.send("answer_cancellation", request_id="acme-1-c1", answer="accept")
     told.settle()
     assert told.units(Place.CANCELLED) == 2
     check_all(told)
@@ -184,7 +184,7 @@ def test_what_else_lies_in_the_parcel_goes_back_to_the_shelf() -> None:
     told = open_story(cart_line("L1"), cart_line("L2", sku="TEE"))
     told.pack()
     told.send("cancel", items=[{"line_id": "L1"}])
-    told.send("answer_cancellation", request_id="cancellation-1", answer="accept")
+    told.send("answer_cancellation", request_id="acme-1-c1", answer="accept")
     told.settle()
     assert told.units(Place.CANCELLED, line_id="L1") == 1
     assert told.units(Place.RESERVED, line_id="L2") == 1

@@ -40,7 +40,7 @@ def test_a_line_that_came_later_is_written_with_its_money() -> None:
     told = shipped_story()
     told.carrier_says("lost")
     told.save()
-    told.send("resolve_issue", issue_id="issue-1", remedy="reship")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="reship")
     progress = told.save()
     assert [line.line_id for line in progress.lines] == ["L1-r1"]
     told.send("cancel")

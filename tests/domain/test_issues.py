@@ -29,7 +29,7 @@ def test_a_lost_parcel_opens_an_issue_and_the_customer_is_told() -> None:
 
 def test_refund_gives_the_money_back() -> None:
     told = lost_story()
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund", reason="our apologies")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund", reason="our apologies")
     told.close()
     assert told.state.money.refunded == 1000
     assert told.mail("issue_resolved").refund == 1000
@@ -39,7 +39,7 @@ def test_refund_gives_the_money_back() -> None:
 
 def test_reship_sends_the_same_again_at_no_charge() -> None:
     told = lost_story()
-    told.send("resolve_issue", issue_id="issue-1", remedy="reship")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="reship")
     told.settle()
     line = told.line("L1-r1")
     assert (line.replaces, line.reship, line.money.total) == ("L1", True, 0)
@@ -54,12 +54,12 @@ def test_reship_sends_the_same_again_at_no_charge() -> None:
 
 def test_a_reship_that_is_lost_too_is_refunded_from_what_was_paid() -> None:
     told = lost_story()
-    told.send("resolve_issue", issue_id="issue-1", remedy="reship")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="reship")
     told.settle()
     told.pack("acme-2")
     told.ship("acme-2", "TRACK-2")
     told.carrier_says("lost", "acme-2-p1")
-    told.send("resolve_issue", issue_id="issue-2", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-2-i1", remedy="refund")
     told.close()
     assert told.state.money.refunded == 1000
     check_all(told)
@@ -67,7 +67,7 @@ def test_a_reship_that_is_lost_too_is_refunded_from_what_was_paid() -> None:
 
 def test_a_reship_that_is_cancelled_is_refunded() -> None:
     told = lost_story()
-    told.send("resolve_issue", issue_id="issue-1", remedy="reship")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="reship")
     told.settle()
     told.send("cancel")
     told.close()
@@ -80,7 +80,7 @@ def test_a_reship_without_stock_asks_the_customer() -> None:
     told.pack()
     told.ship()
     told.carrier_says("lost")
-    told.send("resolve_issue", issue_id="issue-1", remedy="reship")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="reship")
     told.settle()
     assert told.state.shortages[0].line_id == "L1-r1"
     told.send("choose_for_shortage", line_id="L1-r1", choice="refund")
@@ -91,7 +91,7 @@ def test_a_reship_without_stock_asks_the_customer() -> None:
 
 def test_wait_puts_a_lost_parcel_on_its_way_again() -> None:
     told = lost_story()
-    told.send("resolve_issue", issue_id="issue-1", remedy="wait")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="wait")
     assert told.units(Place.SHIPPED) == 1
     told.carrier_says("delivered")
     told.close()
@@ -112,7 +112,7 @@ def test_a_lost_parcel_that_is_found_closes_its_issue() -> None:
 
 def test_a_parcel_found_after_its_refund_stays_made_good() -> None:
     told = lost_story(quantity=2)
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund", items=ONE)
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund", items=ONE)
     told.settle()
     assert told.state.money.refunded == 1000
     assert attention(told.state) == ("lost",)  # the other unit is still owed
@@ -156,7 +156,7 @@ def test_a_parcel_that_came_back_is_not_waited_for() -> None:
     told = shipped_story()
     told.carrier_says("returned")
     assert told.units(Place.RETURNED) == 1
-    assert told.refusal("resolve_issue", issue_id="issue-1", remedy="wait") == (
+    assert told.refusal("resolve_issue", issue_id="acme-1-i1", remedy="wait") == (
         "remedy: acme-1-p1 came back, waiting brings nothing"
     )
     told.later(hours=73)
@@ -183,9 +183,9 @@ def test_no_unit_is_made_good_twice() -> None:
     told.settle()
     told.send("report_issue", kind="missing", parcel_id="acme-1-p1")
     told.send("report_issue", kind="damaged", parcel_id="acme-1-p1")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
-    assert told.refusal("resolve_issue", issue_id="issue-2", remedy="refund") == (
-        "remedy: issue-2 is about no unit that could be sent again or refunded"
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
+    assert told.refusal("resolve_issue", issue_id="acme-1-i2", remedy="refund") == (
+        "remedy: acme-1-i2 is about no unit that could be sent again or refunded"
     )
     told.later(hours=73)
     assert told.state.money.refunded == 1000
@@ -200,7 +200,7 @@ def test_a_customer_reports_a_damaged_item_before_the_order_closes() -> None:
     told.ship()
     told.carrier_says("delivered")
     assert told.send("report_issue", kind="damaged", parcel_id="acme-1-p1", note="broken handle")[1:] != ()
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund", items=ONE)
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund", items=ONE)
     told.settle()
     assert told.state.money.refunded == 1000
     assert told.units(Place.DELIVERED) == 2
@@ -229,19 +229,19 @@ def test_the_same_is_reported_once() -> None:
     told = shipped_story()
     told.send("report_issue", kind="missing", parcel_id="acme-1-p1")
     assert told.refusal("report_issue", kind="missing", parcel_id="acme-1-p1") == (
-        "kind: issue-1 is open about the same"
+        "kind: acme-1-i1 is open about the same"
     )
 
 
 def test_who_resolves_an_issue() -> None:
     told = lost_story()
-    assert told.refusal("resolve_issue", by="customer", issue_id="issue-1", remedy="refund") == (
+    assert told.refusal("resolve_issue", by="customer", issue_id="acme-1-i1", remedy="refund") == (
         "by: the seller or support resolves an issue"
     )
-    assert told.refusal("resolve_issue", by="seller:beta", issue_id="issue-1", remedy="refund") == (
-        "issue_id: no open issue 'issue-1' (open: none)"
+    assert told.refusal("resolve_issue", by="seller:beta", issue_id="acme-1-i1", remedy="refund") == (
+        "issue_id: no open issue 'acme-1-i1' (open: none)"
     )
-    assert told.refusal("resolve_issue", by="seller:acme", issue_id="issue-1", remedy="refund") is None
+    assert told.refusal("resolve_issue", by="seller:acme", issue_id="acme-1-i1", remedy="refund") is None
 
 
 def test_a_parcel_of_the_network_that_does_not_match_is_for_a_person_and_costs_nothing() -> None:

@@ -128,7 +128,7 @@ def test_a_debt_nobody_pays_is_written_off_and_the_order_closes() -> None:
 def test_what_was_never_paid_is_forgiven_and_not_refunded() -> None:
     told = unpaid_story()
     told.carrier_says("lost")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     told.settle()
     assert (told.state.unpaid, told.state.unpaid_since) == (0, None)
     assert told.state.money.refunded == 0
@@ -153,7 +153,7 @@ def test_a_loss_after_writing_off_refunds_nothing_that_another_parcel_paid() -> 
     told.later(days=11)
     assert told.state.written_off == 1000
     told.carrier_says("lost")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     told.settle()
     assert told.state.money.captured == 1000
     assert told.state.money.refunded == 0
@@ -187,7 +187,7 @@ def test_a_refund_after_goodwill_gives_back_what_is_left() -> None:
     told.send("goodwill_refund", amount=400, reason="sorry")
     told.settle()
     told.carrier_says("lost")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     told.settle()
     assert told.mail("issue_resolved").refund == 600
     assert told.state.money.refunded == 1000
@@ -198,7 +198,7 @@ def test_a_refund_that_the_provider_refuses_needs_attention() -> None:
     told = shipped_story()
     told.carrier_says("lost")
     told.world.luck = Luck(refunds=False)
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     told.settle()
     assert told.state.refunds_refused == 1000
     assert told.close().state.refunds_refused == 1000
@@ -210,7 +210,7 @@ def test_a_refund_waits_for_the_capture_that_it_gives_back() -> None:
     told.pack()
     told.send("ship", fulfillment_id="acme-1", carrier="local-courier", tracking_number="TRACK-1")
     told.send("carrier_event", event_id="x", occurred_at=told.now, tracking_number="TRACK-1", status="lost")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     assert {effect.kind for effect in told.state.effects} >= {"capture", "refund"}
     told.settle()
     assert told.state.money.captured == told.state.money.refunded == 1000
@@ -222,7 +222,7 @@ def test_a_refund_whose_capture_failed_gives_back_nothing() -> None:
     told.pack()
     told.send("ship", fulfillment_id="acme-1", carrier="local-courier", tracking_number="TRACK-1")
     told.send("carrier_event", event_id="x", occurred_at=told.now, tracking_number="TRACK-1", status="lost")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     told.world.luck = Luck(captures=False)
     told.settle()
     assert told.state.unpaid == 0

@@ -211,7 +211,7 @@ def test_an_untracked_parcel_counts_as_delivered_some_days_past_its_promise() ->
 def test_an_untracked_parcel_that_was_refunded_is_not_presumed_delivered() -> None:
     told = shipped_story(number=None)
     told.send("report_issue", kind="missing", parcel_id="acme-1-p1")
-    told.send("resolve_issue", issue_id="issue-1", remedy="refund")
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund")
     told.settle()
     told.later(days=30)
     assert told.units(Place.LOST) == 1

@@ -213,11 +213,11 @@ async def cancelled_when_packed(teller: Teller) -> Expected:
     await teller.reserved()
     await teller.pack(buy_labels=True)
     await teller.send("cancel", "customer", reason="found it cheaper")
-    await teller.send("answer_cancellation", "seller:acme", request_id="cancellation-1", answer="accept")
+    await teller.send("answer_cancellation", "seller:acme", request_id="acme-1-c1", answer="accept")
     return Expected(
         status="Canceled",
         units={"cancelled": 2},
-        mails=("confirmed", "new.acme-1", "cancellation-1", "cancelled", "cancelled.acme-1"),
+        mails=("confirmed", "new.acme-1", "acme-1-c1", "cancelled", "cancelled.acme-1"),
     )
 
 
@@ -235,8 +235,8 @@ async def lost(teller: Teller) -> Expected:
     await teller.reserved()
     await teller.pack()
     await teller.ship()
-    await teller.when(lambda view: view.issues == ("issue-1",))
-    await teller.send("resolve_issue", "support", issue_id="issue-1", remedy="reship")
+    await teller.when(lambda view: view.issues == ("acme-1-i1",))
+    await teller.send("resolve_issue", "support", issue_id="acme-1-i1", remedy="reship")
     await teller.reserved(2)
     await teller.pack("acme-2")
     await teller.ship("acme-2")
@@ -245,7 +245,7 @@ async def lost(teller: Teller) -> Expected:
         units={"delivered": 2, "lost": 2},
         captured=(2 * PRICE,),
         left=("acme-1-p1", "acme-2-p1"),
-        mails=("confirmed", "new.acme-1", "shipped.acme-1.p1", "issue-1", "issue-1.resolved", *_to_the_door("acme-2")),
+        mails=("confirmed", "new.acme-1", "shipped.acme-1.p1", "acme-1-i1", "acme-1-i1.resolved", *_to_the_door("acme-2")),
         stock={"ACME-1": (6, 0)},
     )
 
@@ -348,7 +348,7 @@ _CAUSED = (
     (r"cancelled\..*", "cancelled"),
     (r".*\.out_of_stock", "out_of_stock"),
     (r"shortage_settled\..*", "shortage_settled"),
-    (r"(issue-\d)\.resolved.*", r"\1.resolved"),
+    (r"([a-z]+-\d-i\d)\.resolved.*", r"\1.resolved"),
     (r"refund\..*", "refunded"),
     (r"(held|hold_released)\.(acme-\d)\..*", r"\1.\2"),
 )

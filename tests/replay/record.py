@@ -65,7 +65,7 @@ async def lost_and_sent_again(shop: Shop) -> str:
     await shop.ships(order_id, parcels=[{"parcel_id": "acme-1-p1"}])
     await shop.carrier_says(order_id, "lost")
     await shop.until(order_id, lambda status: bool(status.issues))
-    await shop.update(order_id, "resolve_issue", issue_id="issue-1", remedy="reship", by="support")
+    await shop.update(order_id, "resolve_issue", issue_id="acme-1-i1", remedy="reship", by="support")
     await shop.until(order_id, lambda status: len(status.fulfillments) == 2)
     await shop.packs(order_id, "acme-2")
     await shop.ships(order_id, "acme-2", carrier="local courier", tracking_number="N-2")

@@ -95,7 +95,7 @@ async def supported(shop: Shop) -> str:
     await shop.carrier_says(order_id, "exception", "acme-1-p2", exception="damaged")
     await shop.until(order_id, lambda status: bool(status.issues))
     one = [{"line_id": "1", "quantity": 1}]
-    await shop.update(order_id, "resolve_issue", issue_id="issue-1", remedy="reship", items=one)
+    await shop.update(order_id, "resolve_issue", issue_id="acme-1-i1", remedy="reship", items=one)
     await shop.delivers(order_id, "acme-1-p2")
     await shop.until(order_id, lambda status: len(status.fulfillments) == 2)
     await shop.packs(order_id, "acme-2")

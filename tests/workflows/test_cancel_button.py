@@ -100,7 +100,7 @@ async def _does(shop: Shop, order_id: str, message: str) -> None:
         "ship": lambda: shop.ships(order_id, carrier="van"),
         "confirm_delivery": lambda: shop.update(order_id, "confirm_delivery"),
         "answer_cancellation": lambda: shop.update(
-            order_id, "answer_cancellation", by="seller:acme", request_id="cancellation-1", answer="accept"
+            order_id, "answer_cancellation", by="seller:acme", request_id="acme-1-c1", answer="accept"
         ),
     }
     if message in moves:

@@ -132,12 +132,12 @@ async def a_parcel_falls_silent_is_late_and_counts_as_lost(shop: Shop) -> None:
     await shop.until(order_id, lambda status: "late" in status.attention)
     lost = await shop.until(order_id, lambda status: "lost" in status.attention)
     assert lost.lines[0].units == {"lost": 2}
-    assert lost.issues == ("issue-1",)
+    assert lost.issues == ("acme-1-i1",)
     result = await shop.orders.result(order_id)
     assert (result.status, result.captured, result.refunded) == ("Shipped", 2000, 2000)
     told = await entries(shop, order_id)
     assert told["issue_resolved"].who == "marketplace"
-    await mailed(shop, order_id, "delayed", "issue-1", "refund")
+    await mailed(shop, order_id, "delayed", "acme-1-i1", "refund")
     await shop.conserves(order_id)
 
 
