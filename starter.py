@@ -229,7 +229,7 @@ def _import_summary(report: ImportReport) -> str:
 
 
 async def _list(arguments: _Arguments) -> int:
-    from store.views import OrderFilter, Views
+    from store.views.orders import OrderFilter, OrderLists
 
     wanted = OrderFilter(
         status=arguments.status,
@@ -240,7 +240,7 @@ async def _list(arguments: _Arguments) -> int:
         open_only=arguments.open,
     )
     async with _database() as database:
-        page = await Views(database).orders(wanted, after=arguments.after, limit=arguments.limit)
+        page = await OrderLists(database).orders(wanted, sort="ship_by", after=arguments.after, limit=arguments.limit)
     columns = ("order_id", "status", "attention", "ship_by", "promised_at", "total", "currency", "placed_at")
     rows = [order.model_dump(mode="json", include=set(columns)) for order in page.orders]
     _show(arguments, page, _table([{name: row[name] for name in columns} for row in rows]) or "no orders")
@@ -373,11 +373,17 @@ def _show_level(arguments: _Arguments, level: StockLevel | StockRefused) -> int:
 
 
 async def _stock_show(arguments: _Arguments) -> int:
-    from store.views import Views
+    from store.views.stock import StockViews
 
     async with _database() as database:
-        rows = await Views(database).stock(seller=arguments.seller, location=arguments.location)
-    found = [row.model_dump(mode="json") for row in rows if arguments.sku in (None, row.sku)]
+        views, found, after = StockViews(database), [], None
+        while True:
+            page = await views.levels(
+                seller=arguments.seller, location=arguments.location, sku=arguments.sku, after=after
+            )
+            found += [row.model_dump(mode="json") for row in page.levels]
+            if (after := page.next) is None:
+                break
     for row in found:
         row["available"] = row["on_hand"] - row["reserved"]
     columns = ("location", "seller", "sku", "title", "on_hand", "reserved", "available", "waiting")

@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import TypeVar
 
+from domain.holds import ship_by_with_holds
+from domain.matters import matters_of
+from domain.order import hold_on
 from domain.progress import (
     Follow,
     FulfillmentRow,
@@ -62,6 +65,7 @@ def order_row(state: OrderState) -> OrderRow:
         closed=state.phase is Phase.CLOSED,
         unpaid=state.unpaid + state.written_off,
         goodwill=state.money.goodwill,
+        matters=matters_of(state),
     )
 
 
@@ -86,6 +90,9 @@ def _line_row(line: Line) -> LineRow:
         seller=line.seller,
         channel=line.channel,
         replaces=line.replaces,
+        ship_by=line.ship_by,
+        deliver_by=line.deliver_by,
+        earliest_delivery=line.earliest_delivery,
     )
 
 
@@ -120,6 +127,7 @@ def _line_money(saved: OrderState | None, state: OrderState) -> tuple[LineMoneyR
 
 
 def _fulfillment_rows(state: OrderState) -> list[FulfillmentRow]:
+    asked = {request.fulfillment_id for request in state.requests if request.answer_by is not None}
     return [
         FulfillmentRow(
             fulfillment_id=fulfillment.fulfillment_id,
@@ -127,8 +135,12 @@ def _fulfillment_rows(state: OrderState) -> list[FulfillmentRow]:
             location=fulfillment.location,
             channel=fulfillment.channel,
             ship_by=fulfillment.ship_by,
+            due_at=ship_by_with_holds(fulfillment),
             deliver_by=fulfillment.deliver_by,
             status=fulfillment_status(state, fulfillment),
+            on_hold=hold_on(state, fulfillment.fulfillment_id) is not None,
+            cancellation_asked=fulfillment.fulfillment_id in asked,
+            network_status=fulfillment.network_status,
             handed_over_at=fulfillment.handed_over_at,
         )
         for fulfillment in state.fulfillments
@@ -141,13 +153,17 @@ def _parcel_rows(state: OrderState) -> list[ParcelRow]:
             parcel_id=parcel.parcel_id,
             fulfillment_id=parcel.fulfillment_id,
             stage=parcel.stage,
-            carrier=parcel.carrier,
-            tracking_number=parcel.tracking_number,
+            carrier=parcel.carrier or (parcel.label.carrier if parcel.label else None),
+            tracking_number=parcel.tracking_number or (parcel.label.tracking_number if parcel.label else None),
+            tracking_url=parcel.tracking_url or (parcel.label.tracking_url if parcel.label else None),
             status=parcel.status,
+            weight_grams=parcel.weight_grams,
+            packed_at=parcel.packed_at,
             shipped_at=parcel.shipped_at,
             estimate=parcel.estimate,
             delivered_at=parcel.delivered_at,
             presumed_delivered=parcel.presumed_delivered,
+            proof=parcel.proof,
         )
         for parcel in state.parcels
     ]

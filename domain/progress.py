@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from domain.mails import Mail
+from domain.matters import Matters
 from domain.model import Frozen
 from domain.timeline import Entry
 from domain.units import Units
@@ -22,6 +23,9 @@ class OrderRow(Frozen):
     goodwill: int = 0
     """Minor units given back beside what the lines are worth."""
 
+    matters: Matters | None = None
+    """None in an order that goes as planned, as most do."""
+
 
 class LineRow(Frozen):
     """A line that came to be: at placing, or later as a substitute or reship."""
@@ -35,6 +39,9 @@ class LineRow(Frozen):
     seller: str
     channel: str
     replaces: str | None = None
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
+    earliest_delivery: datetime | None = None
 
 
 class FulfillmentRow(Frozen):
@@ -43,22 +50,38 @@ class FulfillmentRow(Frozen):
     location: str
     channel: str
     ship_by: datetime
+    """The promise, frozen."""
+
+    due_at: datetime | None = None
+    """By when the seller must hand over: the promise, and holds that have ended added."""
+
     deliver_by: datetime
     status: str
+    on_hold: bool = False
+    cancellation_asked: bool = False
+    """The seller is to answer a cancellation."""
+
+    network_status: str | None = None
     handed_over_at: datetime | None = None
 
 
 class ParcelRow(Frozen):
+    """Carrier and number are those of its label from the moment that it has one."""
+
     parcel_id: str
     fulfillment_id: str
     stage: str
     carrier: str | None = None
     tracking_number: str | None = None
+    tracking_url: str | None = None
     status: str | None = None
+    weight_grams: int | None = None
+    packed_at: datetime | None = None
     shipped_at: datetime | None = None
     estimate: datetime | None = None
     delivered_at: datetime | None = None
     presumed_delivered: bool = False
+    proof: str | None = None
 
 
 class LineMoneyRow(Frozen):

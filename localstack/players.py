@@ -13,7 +13,7 @@ from domain.model import Frozen
 from domain.placing import Channel
 from domain.requests import Unavailable
 from domain.results import OrderResult, PackingList, ShipResult, StatusView
-from store.views import SellerFulfillment, Views
+from store.views.sellers import SellerFulfillment, SellerViews
 from usecases.errors import OrderClosed, Refused, Unreachable
 from usecases.orders import Orders
 
@@ -142,7 +142,7 @@ class Sellers:
     def __init__(
         self,
         orders: Orders,
-        views: Views,
+        views: SellerViews,
         sellers: Sequence[str],
         way_of: Callable[[str], Way] = lambda order_id: buys_labels,
         say: Say = lambda *_: None,
@@ -172,7 +172,7 @@ class Sellers:
 
     async def _waiting(self, seller: str) -> tuple[SellerFulfillment, ...]:
         try:
-            found = await self._views.fulfillments(seller)
+            found = (await self._views.queue(seller)).fulfillments
         except Unavailable:
             return ()
         return tuple(

@@ -38,11 +38,21 @@ class Database:
         )
         # The same pool, without BEGIN and COMMIT around a single statement.
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshots = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True, postgresql_deferrable=False
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         with unavailable():
             async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """For several reads of one moment."""
+        with unavailable():
+            async with self._snapshots.begin() as connection:
                 yield connection
 
     @asynccontextmanager

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import CTE, Table, bindparam, func, literal, select, update
+from sqlalchemy import CTE, Table, bindparam, case, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Integer, Text
 
@@ -13,6 +14,7 @@ from domain.mails import mail_to_json
 from domain.progress import FulfillmentRow, LineMoneyRow, LineRow, OrderRow, ParcelRow, Progress
 from domain.timeline import Entry
 from store.recordsets import insert_rows, recordset
+from store.tables.insights import order_changes
 from store.tables.orders import fulfillments, line_money, order_lines, order_units, orders, parcels, timeline
 from store.tables.outbox import outbox
 
@@ -97,10 +99,16 @@ def _update_order() -> CTE:
     fields = [*OrderRow.model_fields, "updated_at"]
     row = recordset("order_row", [orders.c[field] for field in ("order_id", *fields, "result")])
     changed: dict[str, Any] = {field: row.c[field] for field in fields}
+    since = case((row.c.attention != [], func.coalesce(orders.c.attention_since, row.c.updated_at)))
     return (
         update(orders)
         .where(orders.c.order_id == row.c.order_id, orders.c.version <= _VERSION)
-        .values(**changed, result=func.coalesce(row.c.result, orders.c.result), version=_VERSION)
+        .values(
+            **changed,
+            attention_since=since,
+            result=func.coalesce(row.c.result, orders.c.result),
+            version=_VERSION,
+        )
         .cte("saved_order")
     )
 
@@ -117,4 +125,5 @@ _SAVE = select(literal(1)).add_cte(
     insert_rows(outbox, "outbox", ["key", "kind", "body"], order_id=_ORDER_ID)
     .on_conflict_do_nothing(index_elements=["key"])
     .cte("saved_outbox"),
+    insert(order_changes).from_select(["order_id"], select(_ORDER_ID)).cte("noted_change"),
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Row, Select, Text, and_, bindparam, cast, exists, func, or_, select, true
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.money import line_totals
@@ -18,7 +19,8 @@ from domain.units import Place
 from store.promises import promise_from
 from store.recordsets import insert_rows, recordset
 from store.tables.catalog import listings, locations
-from store.tables.orders import order_contacts, order_lines, order_units, orders, timeline
+from store.tables.insights import order_changes
+from store.tables.orders import order_contacts, order_lines, order_sellers, order_units, orders, timeline
 from store.tables.payments import payments
 
 
@@ -157,6 +159,10 @@ def _new_rows(request: RecordOrder, listed: list[ListedLine]) -> dict[str, Any]:
             {"line_id": line.line_id, "place": Place.PENDING, "quantity": line.quantity, "version": 0}
             for line in order.lines
         ],
+        "sellers": [
+            {"seller": seller, "placed_at": request.placed_at.isoformat()}
+            for seller in sorted({line.seller for line in order.lines})
+        ],
         "timeline": [placed_entry(order, request.placed_at).model_dump(mode="json") | {"version": 0}],
     }
 
@@ -187,9 +193,13 @@ def _record() -> Select[Any]:
             insert_rows(
                 order_units, "units", ["line_id", "place", "quantity", "version"], only_if=only_if, order_id=order_id
             ).cte("new_units"),
+            insert_rows(order_sellers, "sellers", ["seller", "placed_at"], only_if=only_if, order_id=order_id).cte(
+                "new_sellers"
+            ),
             insert_rows(timeline, "timeline", [*Entry.model_fields, "version"], only_if=only_if, order_id=order_id).cte(
                 "new_timeline"
             ),
+            insert(order_changes).from_select(["order_id"], select(new.c.order_id)).cte("new_change"),
         )
     )
 

@@ -16,7 +16,9 @@ def chromium() -> str:
     path = os.environ.get("OPENORDERS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         reason = "Chromium is not installed"
-        pytest.fail(reason) if os.environ.get("OPENORDERS_CI") else pytest.skip(reason)
+        if os.environ.get("OPENORDERS_CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     return path
 
 

@@ -19,7 +19,7 @@ from localstack.stack import Stack
 from store.database import Database
 from store.identities import violations
 from store.inventory import Inventory
-from store.views import Views
+from store.views.order import OrderViews
 from usecases.errors import Refused, Unreachable
 from usecases.orders import Orders
 from usecases.settings import Settings
@@ -45,7 +45,7 @@ class Shop:
         self.database: Database = self.built.database
         self.orders = Orders(client, task_queue=task_queue)
         self.inventory = Inventory(self.database)
-        self.views = Views(self.database)
+        self.views = OrderViews(self.database)
 
     # -- what is there to sell ------------------------------------------------------
 

@@ -27,7 +27,8 @@ from localstack.process import ManagedProcess
 from localstack.stack import Stack, ended_by_signals, signals_held_back
 from localstack.worker_process import state_dir, wait_until_ready
 from store.database import Database
-from store.views import Views
+from store.views.order import OrderViews
+from store.views.orders import OrderLists
 from usecases.orders import Orders
 from usecases.process import end_process
 from usecases.settings import Settings
@@ -121,7 +122,7 @@ async def _play(stack: Stack, worker: ManagedProcess, programme: Programme) -> i
     database = Database(Settings(database_url=SecretStr(stack.postgres.dsn)).database_url, pool_size=4)
     try:
         id_width = max((len(story.order_id) for story in programme.stories), default=0)
-        live = Live(Views(database), _line, id_width)
+        live = Live(OrderLists(database), OrderViews(database), _line, id_width)
         endings = await Performance(Orders(client), database, live, worker).play(programme)
         mails = list(reversed(stack.mails.mailbox.all()))
         return await report(endings, database, mails, _line)

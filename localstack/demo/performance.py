@@ -14,7 +14,8 @@ from localstack.players import Desk, Sellers
 from localstack.process import ManagedProcess
 from store.database import Database
 from store.inventory import Inventory
-from store.views import Views
+from store.views.order import OrderViews
+from store.views.sellers import SellerViews
 from usecases.errors import OrderClosed, OrderError, Unreachable
 from usecases.orders import Orders
 
@@ -33,7 +34,8 @@ class Ending(NamedTuple):
 class Performance:
     def __init__(self, orders: Orders, database: Database, live: Live, worker: ManagedProcess) -> None:
         self._orders = orders
-        self._views = Views(database)
+        self._views = OrderViews(database)
+        self._queues = SellerViews(database)
         self._inventory = Inventory(database)
         self._live = live
         self._worker = worker
@@ -45,7 +47,7 @@ class Performance:
         ways = {story.order_id: story.seller for story in programme.stories}
         sellers = Sellers(
             self._orders,
-            self._views,
+            self._queues,
             [seller.seller for seller in programme.catalog.sellers],
             ways.__getitem__,
             self._live.say,

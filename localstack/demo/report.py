@@ -15,7 +15,7 @@ from localstack.demo.watching import Print, business_time, why, words
 from localstack.mailbox import Mail
 from store.database import Database
 from store.identities import violations
-from store.views import Views
+from store.views.order import OrderViews
 
 
 class Verdict(NamedTuple):
@@ -26,7 +26,7 @@ class Verdict(NamedTuple):
 
 async def report(endings: Sequence[Ending], database: Database, mails: Sequence[Mail], line: Print) -> int:
     """Print it all; gives the number of things that are not as they should be."""
-    verdicts = [await _judge(ending, Views(database)) for ending in endings]
+    verdicts = [await _judge(ending, OrderViews(database)) for ending in endings]
     for verdict in verdicts:
         _print_order(verdict, [mail for mail in mails if _order_of(mail) == verdict.ending.story.order_id], line)
     _print_table(verdicts, line)
@@ -43,7 +43,7 @@ async def report(endings: Sequence[Ending], database: Database, mails: Sequence[
     return len(verdicts) - well + len(broken)
 
 
-async def _judge(ending: Ending, views: Views) -> Verdict:
+async def _judge(ending: Ending, views: OrderViews) -> Verdict:
     story, result = ending.story, ending.result
     detail = await views.order(story.order_id)
     timeline, mails = (detail.timeline, detail.mails) if detail else ((), ())

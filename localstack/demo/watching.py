@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from domain.requests import Unavailable
 from domain.timeline import Entry
-from store.views import OrderFilter, OrderSummary, Views
+from store.views.order import OrderViews
+from store.views.orders import OrderFilter, OrderLists, OrderSummary
 
 Print = Callable[[str], None]
 
@@ -22,7 +23,8 @@ _ORDINARY_SCANS = {"label_created", "in_transit", "delivered"}
 class Live:
     """Prints one line per event, always whole, so that it reads the same on a terminal and in a file."""
 
-    def __init__(self, views: Views, line: Print, id_width: int) -> None:
+    def __init__(self, lists: OrderLists, views: OrderViews, line: Print, id_width: int) -> None:
+        self._lists = lists
         self._views = views
         self._line = line
         self._id_width = id_width
@@ -63,7 +65,7 @@ class Live:
         found: list[OrderSummary] = []
         after: str | None = None
         while True:
-            page = await self._views.orders(OrderFilter(), after=after, limit=500)
+            page = await self._lists.orders(OrderFilter(), after=after, limit=500)
             found += page.orders
             after = page.next
             if after is None:

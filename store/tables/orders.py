@@ -52,15 +52,35 @@ orders = Table(
     Column("closed", Boolean, nullable=False, server_default=text("false")),
     Column("unpaid", BigInteger, nullable=False, server_default="0"),
     Column("goodwill", BigInteger, nullable=False, server_default="0"),
+    # `domain.matters.Matters`; None where there are none.
+    Column("matters", JSONB),
+    # Business time at which the first word of `attention` came.
+    Column("attention_since", DateTime(timezone=True)),
     Column("result", JSONB),
     Column("version", Integer, nullable=False, server_default="0"),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-    Index(None, "status", "order_id"),
+    # One for each way in which people list orders: the newest first, the most urgent first.
+    Index(None, "placed_at", "order_id"),
+    Index(None, "status", "placed_at", "order_id"),
+    Index(None, "customer_id", "placed_at", "order_id"),
     Index(None, "ship_by", "order_id"),
     Index("ix_orders_attention", "attention", postgresql_using="gin", postgresql_where=text("attention <> '{}'")),
-    Index(None, "customer_id"),
+    Index(
+        "ix_orders_attention_since", "attention_since", "order_id", postgresql_where=text("attention_since IS NOT NULL")
+    ),
+    # For the beginning of an id, in any collation.
+    Index("ix_orders_beginning", "order_id", postgresql_ops={"order_id": "text_pattern_ops"}),
     postgresql_with={"fillfactor": 80},
 )
+
+order_sellers = Table(
+    "order_sellers",
+    metadata,
+    Column("seller", Text, primary_key=True),
+    Column("placed_at", DateTime(timezone=True), primary_key=True),
+    Column("order_id", Text, ForeignKey("orders.order_id"), primary_key=True),
+)
+"""A seller's orders, the newest last, without a look at anybody else's."""
 
 order_contacts = Table(
     "order_contacts",
@@ -70,8 +90,16 @@ order_contacts = Table(
     Column("email", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("address", JSONB, nullable=False),
+    Index("ix_order_contacts_email", func.lower(text("email"))),
 )
 """All personal data of an order, and nothing else holds any: erasing it is one row."""
+
+# For the beginning of a name, in any collation.
+Index(
+    "ix_order_contacts_name",
+    func.lower(order_contacts.c.name).label("lower_name"),
+    postgresql_ops={"lower_name": "text_pattern_ops"},
+)
 
 order_lines = Table(
     "order_lines",
@@ -134,9 +162,20 @@ fulfillments = Table(
     Column("ship_by", DateTime(timezone=True), nullable=False),
     Column("deliver_by", DateTime(timezone=True), nullable=False),
     Column("status", Text, nullable=False),
+    # Ship-by with holds that have ended added.
+    Column("due_at", DateTime(timezone=True)),
+    Column("on_hold", Boolean, nullable=False, server_default=text("false")),
+    Column("cancellation_asked", Boolean, nullable=False, server_default=text("false")),
+    Column("network_status", Text),
     Column("handed_over_at", DateTime(timezone=True)),
     Column("version", Integer, nullable=False),
-    Index(None, "seller", "ship_by"),
+    Index(
+        "ix_fulfillments_queue",
+        *("seller", "due_at", "order_id", "fulfillment_id"),
+        postgresql_where=text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
+    ),
+    Index(None, "ship_by"),
+    Index(None, "deliver_by"),
 )
 
 parcels = Table(
@@ -148,13 +187,18 @@ parcels = Table(
     Column("stage", Text, nullable=False),
     Column("carrier", Text),
     Column("tracking_number", Text),
+    Column("tracking_url", Text),
     Column("status", Text),
+    Column("weight_grams", Integer),
+    Column("packed_at", DateTime(timezone=True)),
     Column("shipped_at", DateTime(timezone=True)),
     Column("estimate", DateTime(timezone=True)),
     Column("delivered_at", DateTime(timezone=True)),
     Column("presumed_delivered", Boolean, nullable=False),
+    Column("proof", Text),
     Column("version", Integer, nullable=False),
-    Index(None, "tracking_number"),
+    Index("ix_parcels_tracking_number", text("upper(replace(tracking_number, ' ', ''))")),
+    Index("ix_parcels_shipping", "order_id", postgresql_where=text("stage = 'shipping'")),
 )
 
 timeline = Table(

@@ -77,4 +77,5 @@ money_moves = Table(
     CheckConstraint("amount > 0", name="amount"),
     Index(None, "plan_key"),
     Index(None, "order_id"),
+    Index("ix_money_moves_under_way", "planned_at", postgresql_where=text("NOT settled")),
 )

@@ -55,6 +55,9 @@ stock_movements = Table(
     UniqueConstraint("key", "line_id", "location_id", "seller_id", "sku"),
     Index(None, "order_id"),
     Index(None, "location_id", "seller_id", "sku"),
+    # The newest of a seller, and of one of its SKUs.
+    Index(None, "seller_id", "id"),
+    Index(None, "seller_id", "sku", "id"),
 )
 
 reservations = Table(
@@ -68,7 +71,8 @@ reservations = Table(
     Column("quantity", Integer, nullable=False),
     # A line that gives back more than it holds would give back what others hold.
     CheckConstraint("quantity >= 0", name="quantity"),
-    Index(None, "location_id", "seller_id", "sku"),
+    # What is held now: those of orders that have long left are many.
+    Index("ix_reservations_held", "location_id", "seller_id", "sku", postgresql_where=text("quantity > 0")),
 )
 
 backorders = Table(

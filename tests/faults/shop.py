@@ -15,7 +15,7 @@ from localstack.stack import Stack
 from localstack.worker_process import wait_until_ready
 from store.database import Database
 from store.inventory import Inventory
-from store.views import Views
+from store.views.order import OrderViews
 from tests.shop import PATIENCE_SECONDS, Shop
 from usecases.orders import Orders
 from workflows.names import SEARCH_ATTRIBUTES, TASK_QUEUE
@@ -36,7 +36,7 @@ class BesiegedShop(Shop):
         self.database = Database(stack.postgres.dsn)
         self.orders = Orders(client)
         self.inventory = Inventory(self.database)
-        self.views = Views(self.database)
+        self.views = OrderViews(self.database)
         self.worker = stack.worker(environ)
 
 

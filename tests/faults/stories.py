@@ -245,7 +245,14 @@ async def lost(teller: Teller) -> Expected:
         units={"delivered": 2, "lost": 2},
         captured=(2 * PRICE,),
         left=("acme-1-p1", "acme-2-p1"),
-        mails=("confirmed", "new.acme-1", "shipped.acme-1.p1", "acme-1-i1", "acme-1-i1.resolved", *_to_the_door("acme-2")),
+        mails=(
+            "confirmed",
+            "new.acme-1",
+            "shipped.acme-1.p1",
+            "acme-1-i1",
+            "acme-1-i1.resolved",
+            *_to_the_door("acme-2"),
+        ),
         stock={"ACME-1": (6, 0)},
     )
 

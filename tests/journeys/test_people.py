@@ -2,6 +2,7 @@
 
 import pytest
 
+from store.views.sellers import SellerViews
 from tests.shop import UPS, Shop, line
 from usecases.errors import Refused
 
@@ -39,7 +40,7 @@ async def test_two_sellers_of_one_order_learn_nothing_of_each_other(shop: Shop) 
     mug = await shop.lists(9, title="Acme mug")
     lamp = await shop.lists(9, seller="birch", title="Birch lamp")
     order_id = await shop.placed(line(mug, 2), line(lamp, 1, "birch"))
-    queue = await shop.views.fulfillments("acme")
+    queue = (await SellerViews(shop.database).queue("acme")).fulfillments
     [mine] = [row for row in queue if row.order_id == order_id]
     assert (mine.fulfillment_id, mine.seller) == ("acme-1", "acme")
     assert "birch" not in mine.model_dump_json()
