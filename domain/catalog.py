@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from domain.model import Body, Currency, Frozen, Name, OptionalLine, PartyId, Sku
 from domain.placing import Amount, Channel, Email
-from domain.shipping import HandlingProfile
+from domain.shipping import HandlingProfile, ShippingMethod
 
 LEVEL_MAX = 10**9
 """Units of a SKU at a location: far below what PostgreSQL's integer holds."""
@@ -58,6 +58,15 @@ class OpeningStock(Body):
     on_hand: Level
 
 
+class ShippingRate(Body):
+    """What a method costs in a currency: for each parcel that leaves somewhere, and each kilogram in it begun."""
+
+    currency: Currency
+    method: ShippingMethod
+    per_shipment: Amount
+    per_kilogram: Amount = 0
+
+
 class Catalog(Body):
     """What `starter.py stock load` takes. Loading it again updates all but the stock."""
 
@@ -65,6 +74,7 @@ class Catalog(Body):
     locations: tuple[Location, ...] = ()
     listings: tuple[Listing, ...] = ()
     stock: tuple[OpeningStock, ...] = ()
+    shipping_rates: tuple[ShippingRate, ...] = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -73,6 +83,7 @@ class Catalog(Body):
             ("locations", [(p.location,) for p in self.locations]),
             ("listings", [(x.seller, x.sku) for x in self.listings]),
             ("stock", [(x.location, x.seller, x.sku) for x in self.stock]),
+            ("shipping_rates", [(x.currency, x.method) for x in self.shipping_rates]),
         ):
             seen: set[tuple[str, ...]] = set()
             for index, key in enumerate(keys):

@@ -12,7 +12,7 @@ from store.backorders import allocate_to_waiting
 from store.database import Database
 from store.movements import Movement, move_stock
 from store.recordsets import insert_rows, recordset
-from store.tables.catalog import listings, locations, sellers
+from store.tables.catalog import listings, locations, sellers, shipping_rates
 from store.tables.stock import stock, stock_movements
 
 
@@ -154,6 +154,12 @@ async def _save_catalog(connection: AsyncConnection, catalog: Catalog) -> None:
         listings,
         [{"seller_id": x.seller, **x.model_dump(mode="json", exclude={"seller"})} for x in catalog.listings],
         key=("seller_id", "sku"),
+    )
+    await _upsert(
+        connection,
+        shipping_rates,
+        [rate.model_dump(mode="json") for rate in catalog.shipping_rates],
+        key=("currency", "method"),
     )
 
 

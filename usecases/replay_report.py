@@ -112,11 +112,11 @@ class ReplayReport(Frozen):
         return not self.unexplained and not self.violations and not self.refused
 
 
-def differences(order: OlistOrder, standing: Standing | None) -> list[Difference]:
-    """All of one order."""
+def differences(order: OlistOrder, standing: Standing | None, largest_lag: Lag | None = None) -> list[Difference]:
+    """All of one order; the largest lag of the whole run tells how long its worker may have been away."""
     if order.recorded is None or order.expected.status is None:
         return [_never_an_order(order, standing)]
-    comparison = _Comparison(order, order.recorded, order.expected.status)
+    comparison = _Comparison(order, order.recorded, order.expected.status, largest_lag)
     if standing is None:
         return [comparison.says("status", order.recorded.status, "was never recorded", None)]
     return [
@@ -130,9 +130,9 @@ def differences(order: OlistOrder, standing: Standing | None) -> list[Difference
     ]
 
 
-def is_as_expected(order: OlistOrder, standing: Standing | None) -> bool:
+def is_as_expected(order: OlistOrder, standing: Standing | None, largest_lag: Lag | None = None) -> bool:
     """Nothing more is to be waited for."""
-    return all(difference.rule is not None for difference in differences(order, standing))
+    return all(difference.rule is not None for difference in differences(order, standing, largest_lag))
 
 
 def end_of(standing: Standing) -> End:
@@ -165,7 +165,7 @@ def report_on(
     violations: Sequence[str] = (),
     refused: Sequence[Turndown] = (),
 ) -> ReplayReport:
-    found = [one for order in played for one in differences(order, standings.get(order.order_id))]
+    found = [one for order in played for one in differences(order, standings.get(order.order_id), lag_answered)]
     ends = tuple(end_of(standings[order.order_id]) for order in played if order.order_id in standings)
     return ReplayReport(
         folder=folder,
@@ -213,8 +213,9 @@ class _Money(NamedTuple):
 
 
 class _Comparison:
-    def __init__(self, order: OlistOrder, recorded: Recorded, status: OrderStatus) -> None:
+    def __init__(self, order: OlistOrder, recorded: Recorded, status: OrderStatus, largest_lag: Lag | None) -> None:
         self._order = order
+        self._seconds_away = max(TIMER_SECONDS, largest_lag.seconds if largest_lag else 0.0)
         self._recorded = recorded
         self._status = status
         self._events = {event.what: event for event in order.events}
@@ -316,8 +317,9 @@ class _Comparison:
         rule = None
         if rang and heard >= limit:
             rule = f"{alarm} rang: it happened in time, and the replay's lag let the order hear of it after the limit"
-        # A worker that was away when the message came may have been away at the limit: it then finds both at once.
-        if not rang and happened - limit <= max(heard - happened, timedelta(seconds=TIMER_SECONDS * standing.factor)):
+        # A worker that was away at the limit finds the timer and the message at once when it is back.
+        away = max(heard - happened, timedelta(seconds=self._seconds_away * standing.factor))
+        if not rang and happened - limit <= away:
             rule = f"{alarm} did not ring: the message overtook the timer"
         yield self.says(alarm, late, rang, rule)
 

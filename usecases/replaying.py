@@ -12,7 +12,7 @@ from store.standings import Standing, Standings
 from usecases.errors import Refused
 from usecases.olist import OlistOrder, read_olist
 from usecases.orders import Orders
-from usecases.replay import AT_ONCE, FACTOR, Progress, play
+from usecases.replay import AT_ONCE, FACTOR, Lag, Progress, play
 from usecases.replay_moves import CARRIER
 from usecases.replay_report import WORDS, ReplayReport, is_as_expected, report_on
 
@@ -61,7 +61,7 @@ async def replay_orders(
     began = time.monotonic()
     standings = Standings(database)
     progress = await _play_unscanned(orders, standings, chosen, at_once, told)
-    found = await _settled(standings, chosen)
+    found = await _settled(standings, chosen, progress.lag)
     return report_on(
         folder,
         factor,
@@ -100,7 +100,7 @@ async def _play_unscanned(
         await asyncio.gather(playing, return_exceptions=True)
 
 
-async def _settled(standings: Standings, chosen: Sequence[OlistOrder]) -> dict[str, Standing]:
+async def _settled(standings: Standings, chosen: Sequence[OlistOrder], lag: Lag | None) -> dict[str, Standing]:
     """How all of them stand, once the rows of the last steps are there."""
     deadline = time.monotonic() + SETTLE_SECONDS
     found: dict[str, Standing] = {}
@@ -109,7 +109,7 @@ async def _settled(standings: Standings, chosen: Sequence[OlistOrder]) -> dict[s
         for start in range(0, len(waiting), _READ_AT_ONCE):
             ids = [order.order_id for order in waiting[start : start + _READ_AT_ONCE]]
             found |= await standings.of(ids, WORDS)
-        waiting = [order for order in waiting if not is_as_expected(order, found.get(order.order_id))]
+        waiting = [order for order in waiting if not is_as_expected(order, found.get(order.order_id), lag)]
         if not waiting or time.monotonic() > deadline:
             return found
         await asyncio.sleep(_LOOK_SECONDS)

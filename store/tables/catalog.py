@@ -39,4 +39,15 @@ listings = Table(
     Column("weight_grams", Integer),
     # Other SKUs of the same seller, the best first.
     Column("substitutes", ARRAY(Text), nullable=False),
+    Index(None, "title", "seller_id", "sku"),
+)
+
+shipping_rates = Table(
+    "shipping_rates",
+    metadata,
+    Column("currency", Text, primary_key=True),
+    # A method without a rate is not offered in that currency.
+    Column("method", Text, primary_key=True),
+    Column("per_shipment", BigInteger, nullable=False),
+    Column("per_kilogram", BigInteger, nullable=False),
 )

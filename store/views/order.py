@@ -1,9 +1,11 @@
 """One order whole: what was bought, where every unit is, the money, the mails, and what people are asked."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, Text, bindparam, column, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.matters import Matters
@@ -131,6 +133,20 @@ class OrderViews:
         async with self._database.statement() as connection:
             return models(Entry, await connection.execute(query))
 
+    async def positions(self, order_ids: Sequence[str]) -> dict[str, int]:
+        """The number of the newest entry in the timeline of each, where there is any."""
+        newest = (
+            select(timeline.c.seq)
+            .where(timeline.c.order_id == _WATCHED.c.order_id)
+            .order_by(timeline.c.seq.desc())
+            .limit(1)
+            .lateral("newest")
+        )
+        query = select(_WATCHED.c.order_id, newest.c.seq).join(newest, true())
+        async with self._database.statement() as connection:
+            found = await connection.execute(query, {"watched": list(order_ids)})
+            return {row.order_id: row.seq for row in found}
+
     async def mails(self, order_id: str) -> tuple[MailRow, ...]:
         async with self._database.statement() as connection:
             return models(MailRow, await connection.execute(_mails(order_id)))
@@ -220,6 +236,12 @@ def _by(units: tuple[UnitsRow, ...], field: str, **where: str) -> dict[str, int]
             counts[key] = counts.get(key, 0) + row.quantity
     return counts
 
+
+_WATCHED = (
+    func.unnest(bindparam("watched", type_=ARRAY(Text)))
+    .table_valued(column("order_id", Text))
+    .render_derived("watched")
+)
 
 # Left out of the body where it is the customer: domain.mails keeps values out that equal their default.
 _TO = func.coalesce(outbox.c.body["to"].astext, "customer")

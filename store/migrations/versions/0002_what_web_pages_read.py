@@ -79,6 +79,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_id"], ["orders.order_id"], name=op.f("fk_order_sellers_order_id_orders")),
         sa.PrimaryKeyConstraint("seller", "placed_at", "order_id", name=op.f("pk_order_sellers")),
     )
+    op.create_table(
+        "shipping_rates",
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("per_shipment", sa.BigInteger(), nullable=False),
+        sa.Column("per_kilogram", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("currency", "method", name=op.f("pk_shipping_rates")),
+    )
+    op.create_index(op.f("ix_listings_title_seller_id_sku"), "listings", ["title", "seller_id", "sku"], unique=False)
     op.add_column("fulfillments", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("fulfillments", sa.Column("on_hold", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column(
@@ -205,6 +214,8 @@ def downgrade() -> None:
     op.drop_column("fulfillments", "cancellation_asked")
     op.drop_column("fulfillments", "on_hold")
     op.drop_column("fulfillments", "due_at")
+    op.drop_index(op.f("ix_listings_title_seller_id_sku"), table_name="listings")
+    op.drop_table("shipping_rates")
     op.drop_table("order_sellers")
     op.drop_table("api_keys")
     op.drop_table("order_changes")

@@ -1,0 +1,97 @@
+"""Keys to the API and the pages, as hashes; and how often somebody has tried something."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from domain.access import Caller, Scope
+from domain.model import Frozen
+from store.database import Database
+from store.tables.access import api_keys, attempts
+from store.views.reading import models
+
+
+class KeyRow(Frozen):
+    """A key as lists show it: nobody can make the key of it again."""
+
+    key_id: str
+    scope: Scope
+    seller_id: str | None
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class Keys:
+    """`usecases.keys.KeyStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, caller: Caller, secret_hash: str, label: str) -> bool:
+        """False where nobody knows the seller."""
+        row = {
+            "key_id": caller.key_id,
+            "secret_hash": secret_hash,
+            "scope": caller.scope,
+            "seller_id": caller.seller,
+            "label": label,
+        }
+        try:
+            async with self._database.statement() as connection:
+                await connection.execute(insert(api_keys).values(row))
+        except IntegrityError:
+            return False
+        return True
+
+    async def find(self, key_id: str) -> tuple[Caller, str] | None:
+        """Whose it is, and the hash of its secret; None where it is unknown or revoked."""
+        query = select(api_keys).where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+        async with self._database.statement() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return Caller(scope=Scope(row.scope), key_id=row.key_id, seller=row.seller_id), row.secret_hash
+
+    async def revoke(self, key_id: str) -> bool:
+        """From the next request on it opens nothing. False where there is no such key, or it is revoked already."""
+        query = (
+            update(api_keys)
+            .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+            .values(revoked_at=func.now())
+        )
+        async with self._database.statement() as connection:
+            return (await connection.execute(query)).rowcount == 1
+
+    async def all(self) -> tuple[KeyRow, ...]:
+        """The newest first, revoked ones too."""
+        query = select(*(api_keys.c[name] for name in KeyRow.model_fields)).order_by(api_keys.c.created_at.desc())
+        async with self._database.statement() as connection:
+            return models(KeyRow, await connection.execute(query))
+
+
+class Attempts:
+    """Counts per subject and window of time, shared by all web processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, subject: str, window: timedelta) -> int:
+        """How often this was tried in the present window, this time included."""
+        start = func.to_timestamp(
+            func.floor(func.extract("epoch", func.now()) / window.total_seconds()) * window.total_seconds()
+        )
+        counted = insert(attempts).values(subject=subject, window_start=start, count=1)
+        query = counted.on_conflict_do_update(
+            index_elements=["subject", "window_start"], set_={"count": attempts.c.count + 1}
+        ).returning(attempts.c.count)
+        async with self._database.statement() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def forget(self, older_than: timedelta) -> int:
+        """Gives how many counts were deleted."""
+        async with self._database.statement() as connection:
+            query = attempts.delete().where(attempts.c.window_start < func.now() - older_than)
+            return (await connection.execute(query)).rowcount

@@ -1,0 +1,65 @@
+"""Following orders: one look at PostgreSQL for all who wait, however many they are."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from domain.requests import Unavailable
+
+LOOK_SECONDS = 0.5
+"""Whoever follows an order hears of a change this late at most."""
+
+Positions = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
+"""The number of the newest entry in the timeline of each of these orders."""
+
+
+class Watch:
+    """Shared by all followers in a process. It looks only while somebody follows something."""
+
+    def __init__(self, positions: Positions, look_seconds: float = LOOK_SECONDS) -> None:
+        self._positions = positions
+        self._look_seconds = look_seconds
+        self._followers: dict[str, set[asyncio.Event]] = {}
+        self._seen: dict[str, int] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def changes(self, order_id: str) -> AsyncIterator[None]:
+        """Once at the start, and then whenever the order's timeline has grown; until whoever follows goes away."""
+        news = asyncio.Event()
+        news.set()
+        self._followers.setdefault(order_id, set()).add(news)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_on(), name="watch")
+        try:
+            while True:
+                await news.wait()
+                news.clear()
+                yield
+        finally:
+            self._leave(order_id, news)
+
+    def _leave(self, order_id: str, news: asyncio.Event) -> None:
+        self._followers[order_id].discard(news)
+        if not self._followers[order_id]:
+            del self._followers[order_id]
+            self._seen.pop(order_id, None)
+        if not self._followers and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            # While PostgreSQL is away nothing changes that could be shown.
+            with suppress(Unavailable):
+                for order_id, position in (await self._positions([*self._followers])).items():
+                    # At the first look too: it may have grown since whoever follows has read it.
+                    if self._seen.get(order_id) != position:
+                        self._seen[order_id] = position
+                        for news in self._followers.get(order_id, ()):
+                            news.set()
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
