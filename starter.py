@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
+from domain.access import Scope
 from domain.catalog import Catalog, StockLevel, StockRefused
 from domain.decoding import Refusal, decode
 from domain.messages import MESSAGES, QUERIES, Message, Query
@@ -36,6 +37,7 @@ from usecases.errors import (
     Unreachable,
 )
 from usecases.importing import ImportReport, ImportRow, import_orders, json_lines
+from usecases.keys import new_key
 from usecases.orders import Orders, Placed
 from usecases.packing import packing_slip
 from usecases.process import end_process
@@ -391,6 +393,34 @@ async def _stock_show(arguments: _Arguments) -> int:
     return OK
 
 
+async def _key_create(arguments: _Arguments) -> int:
+    from store.keys import Keys
+
+    async with _database() as database:
+        key = await new_key(Keys(database), Scope(arguments.scope), arguments.label, arguments.seller)
+    _show(arguments, {"key": key}, f"{key}\nIt is shown this once; what is kept is a hash.")
+    return OK
+
+
+async def _key_list(arguments: _Arguments) -> int:
+    from store.keys import Keys
+
+    async with _database() as database:
+        rows = [row.model_dump(mode="json") for row in await Keys(database).all()]
+    _show(arguments, rows, _table(rows) or "no keys")
+    return OK
+
+
+async def _key_revoke(arguments: _Arguments) -> int:
+    from store.keys import Keys
+
+    async with _database() as database:
+        if not await Keys(database).revoke(arguments.key_id):
+            raise Refused(f"key_id: no key {arguments.key_id!r} is in use")
+    _show(arguments, {"revoked": arguments.key_id}, f"{arguments.key_id}: revoked, from the next request on")
+    return OK
+
+
 async def _check(arguments: _Arguments) -> int:
     from store.identities import violations
 
@@ -584,6 +614,7 @@ def _parser() -> argparse.ArgumentParser:
         command = add(query.name, _query_command(query), query.description, aliases)
         _add_body_arguments(command, query.body)
     _add_stock_commands(commands.add_parser("stock", help="Load, receive, correct or show stock."), common)
+    _add_key_commands(commands.add_parser("key", help="Make, list or revoke keys to the API and the pages."), common)
     check = add("check", _check, "Ask the database whether all units and money add up; prints what does not.")
     check.add_argument("--order", help="one order only")
     check.add_argument("--moving", action="store_true", help="only what holds in the middle of any step")
@@ -655,6 +686,19 @@ def _add_stock_commands(stock: argparse.ArgumentParser, common: argparse.Argumen
     show = add("show", _stock_show, "What lies where, how much of it is reserved, and who waits.")
     for name in ("location", "seller", "sku"):
         show.add_argument(f"--{name}", metavar="ID")
+
+
+def _add_key_commands(keys: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    commands = keys.add_subparsers(metavar="COMMAND", required=True)
+    create = commands.add_parser("create", parents=[common], help="Make a key; it is shown once.")
+    create.set_defaults(run=_key_create)
+    create.add_argument("scope", choices=[scope.value for scope in Scope])
+    create.add_argument("--seller", metavar="ID", help="whose, for a seller's key")
+    create.add_argument("--label", default="", help="for whom it is, for lists")
+    commands.add_parser("list", parents=[common], help="List keys, revoked ones too.").set_defaults(run=_key_list)
+    revoke = commands.add_parser("revoke", parents=[common], help="From the next request on it opens nothing.")
+    revoke.set_defaults(run=_key_revoke)
+    revoke.add_argument("key_id", help="the part of a key between its underscores")
 
 
 def _seconds(text: str) -> float:

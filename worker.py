@@ -37,6 +37,7 @@ from store.payments import Payments
 from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
 from store.stock import Stock
 from usecases.errors import Unreachable
+from usecases.links import order_pages
 from usecases.logs import set_up_logging
 from usecases.outbox import OrderSignals, OutboxSender
 from usecases.process import end_process
@@ -112,6 +113,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         mailers=[_mailer(settings) for _ in range(settings.mail_connections)],
         carrier=carrier,
         signals=OrderSignals(client),
+        page_url=order_pages(settings.web_url, settings.secret_key),
     )
     return OpenOrders(database, [main, *outside], sender)
 

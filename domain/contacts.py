@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from domain.model import Frozen
+from domain.placing import Address
 
 
 class Contact(Frozen):
@@ -20,3 +21,12 @@ class Contact(Frozen):
             return ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError):  # no such zone; no such file name; the name of a folder
             return ZoneInfo("UTC")
+
+
+class CustomerContact(Frozen):
+    """All that is known of the person behind an order: for those who may see it, and never in a workflow."""
+
+    name: str
+    email: str
+    time_zone: str
+    address: Address

@@ -40,12 +40,20 @@ def hold_refusal(state: OrderState, message: HoldOrder, now: datetime) -> str | 
     return None
 
 
+def _new_id(state: OrderState, fulfillment_id: str | None) -> tuple[OrderState, str]:
+    """Numbered within what it stops: a number of the order's would tell a seller of the holds of others."""
+    kind, stem = ("hold", "hold-") if fulfillment_id is None else (f"hold:{fulfillment_id}", f"{fulfillment_id}-h")
+    taken = {hold.hold_id for hold in state.holds}
+    while True:
+        state, number = numbered(state, kind)
+        if f"{stem}{number}" not in taken:  # somebody may have chosen that very name
+            return state, f"{stem}{number}"
+
+
 def accept_hold(state: OrderState, message: HoldOrder, now: datetime) -> tuple[OrderState, str]:
-    state, number = numbered(state, "hold")
-    while any(hold.hold_id == f"hold-{number}" for hold in state.holds):  # somebody chose that very name
-        state, number = numbered(state, "hold")
+    state, hold_id = _new_id(state, message.fulfillment_id)
     hold = Hold(
-        hold_id=message.hold_id or f"hold-{number}",
+        hold_id=message.hold_id or hold_id,
         reason=message.reason,
         by=message.by,
         placed_at=now,
@@ -65,6 +73,7 @@ def accept_hold(state: OrderState, message: HoldOrder, now: datetime) -> tuple[O
     )
     for fulfillment in newly_held:
         state = edit_fulfillment(state, fulfillment.fulfillment_id, held_since=now)
+        state, number = numbered(state, "held_mail")
         key = f"{state.order_id}:held:{fulfillment.fulfillment_id}:{number}"
         units = units_in(state, fulfillment.fulfillment_id, *BEFORE_HANDOFF)
         mail = mails.OnHoldMail(

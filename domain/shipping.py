@@ -98,7 +98,7 @@ def weekday_of(day: date) -> Weekday:
 _NO_ZONE = ("localtime", "posixrules", "Factory", "posix/", "right/")
 
 
-def _known_zone(name: str) -> str:
+def known_zone(name: str) -> str:
     if not name.startswith(_NO_ZONE):
         try:
             ZoneInfo(name)
@@ -127,7 +127,7 @@ class WorkingDays(Body):
     package knows them is asked by `domain.business_calendar.calendar_refusal`.
     """
 
-    time_zone: Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+    time_zone: Annotated[str, Field(max_length=64), AfterValidator(known_zone)]
     weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1), AfterValidator(_in_week_order)] = MONDAY_TO_FRIDAY
     holiday_country: Country | None = None
     holiday_subdivision: Annotated[str, Field(min_length=1, max_length=64)] | None = None

@@ -27,6 +27,7 @@ class Ports:
     temporal_ui: int = 0
     smtp: int = 0
     mails: int = 0
+    web: int = 0
 
     @classmethod
     def fixed(cls, environ: Mapping[str, str]) -> "Ports":
@@ -37,6 +38,7 @@ class Ports:
             temporal_ui=_setting(environ, "OPENORDERS_TEMPORAL_UI_PORT", 8233),
             smtp=_setting(environ, "OPENORDERS_SMTP_PORT", 1025),
             mails=_setting(environ, "OPENORDERS_MAILS_PORT", 8025),
+            web=_setting(environ, "OPENORDERS_WEB_PORT", 8080),
         )
 
 

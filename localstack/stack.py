@@ -1,6 +1,7 @@
 """All servers that openorders needs, started together and ended together."""
 
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -13,12 +14,12 @@ from typing import Self
 from localstack.errors import LocalStackError
 from localstack.locks import file_lock
 from localstack.mailsink import MailSink
-from localstack.ports import Ports
+from localstack.ports import HOST, Ports, choose
 from localstack.postgres import Postgres
 from localstack.process import ManagedProcess
 from localstack.temporal import NAMESPACE, TemporalServer, without_temporal_settings
 from localstack.temporal_binary import find_temporal
-from localstack.worker_process import worker_process
+from localstack.worker_process import web_process, worker_process
 
 
 class Stack:
@@ -43,6 +44,8 @@ class Stack:
             self.state_dir / "temporal", ports.temporal, ports.temporal_ui, search_attributes=search_attributes
         )
         self.mails = MailSink(self.state_dir / "mails", ports.smtp, ports.mails)
+        self._web_port = ports.web
+        self._secret_key = _kept_secret(self.state_dir / "secret") if durable else secrets.token_urlsafe(32)
         self._workers: list[ManagedProcess] = []
         self._say = say
         self._ends = ExitStack()
@@ -77,7 +80,22 @@ class Stack:
             "OPENORDERS_DATABASE_URL": self.postgres.dsn,
             "OPENORDERS_SMTP_HOST": self.mails.smtp_host,
             "OPENORDERS_SMTP_PORT": str(self.mails.smtp_port),
+            "OPENORDERS_WEB_ADDRESS": f"{HOST}:{self.web_port}",
+            "OPENORDERS_WEB_URL": self.web_url,
+            "OPENORDERS_SECRET_KEY": self._secret_key,
+            "OPENORDERS_TEMPORAL_UI_URL": self.temporal.ui_url,
         }
+
+    @property
+    def web_port(self) -> int:
+        """Known from the first question on, and the same from then on."""
+        if self._web_port == 0:
+            self._web_port = choose(0, "OPENORDERS_WEB_PORT")
+        return self._web_port
+
+    @property
+    def web_url(self) -> str:
+        return f"http://{HOST}:{self.web_port}"
 
     def start(self) -> None:
         """Side by side where they take long; all or none of them run afterwards."""
@@ -121,6 +139,12 @@ class Stack:
         worker = worker_process(self.environment | dict(extra or {}), log, arguments, name=f"worker {number}")
         self._workers.append(worker)
         return worker
+
+    def web(self, extra: Mapping[str, str] | None = None) -> ManagedProcess:
+        """The API and the pages for these servers, not started yet; ended with the stack, before the worker."""
+        web = web_process(self.environment | dict(extra or {}), self.state_dir / "web.log")
+        self._workers.insert(0, web)
+        return web
 
     def _refuse_second(self) -> None:
         raise LocalStackError(f"a stack already runs on {self.state_dir}: stop that one first")
@@ -170,3 +194,14 @@ def signals_held_back() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _kept_secret(path: Path) -> str:
+    """The same at every start: links in mails and sessions outlive a night."""
+    if path.exists():
+        return path.read_text()
+    secret = secrets.token_urlsafe(32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
+    return secret

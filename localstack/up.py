@@ -1,20 +1,25 @@
-"""`make up`: the servers and a worker on fixed ports, left running until Ctrl-C, with state kept in `.openorders/`.
+"""`make up`: the servers, a worker and the web on fixed ports until Ctrl-C, with state kept in `.openorders/`.
 
 OPENORDERS_STATE_DIR names another folder; `starter.py` finds the servers of the first one by itself.
 """
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from domain.access import Scope
 from localstack.errors import LocalStackError
 from localstack.ports import Ports
 from localstack.process import ManagedProcess
 from localstack.stack import Stack, ended_by_signals
 from localstack.worker_process import state_dir, wait_until_ready
+from store.database import Database
+from store.keys import Keys
+from usecases.keys import new_key
 from workflows.names import SEARCH_ATTRIBUTES
 
 COMMANDS_TO_TRY = (
@@ -28,16 +33,20 @@ _ENVIRONMENT_FILE = "env"
 
 # A worker that cannot start at all would otherwise be started hundreds of times a minute.
 _RESTART_SECONDS = 2
+_LOOK_SECONDS = 0.5
+_KEY_LABEL = "make up"
 
 
 def main() -> int:
     try:
         with ended_by_signals(), _stack() as stack, _environment_file(stack):
-            worker = stack.worker()
-            worker.start()
-            wait_until_ready(worker)
-            print(_table(stack), flush=True)
-            _watch(worker)
+            processes = (stack.worker(), stack.web())
+            for process in processes:
+                process.start()
+            for process in processes:
+                wait_until_ready(process)
+            print(_table(stack, asyncio.run(_support_key(stack))), flush=True)
+            _watch(processes)
     except KeyboardInterrupt:
         print("\nStopped.")
         return 0
@@ -62,18 +71,37 @@ def _environment_file(stack: Stack) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _watch(worker: ManagedProcess) -> NoReturn:
+async def _support_key(stack: Stack) -> str:
+    """A fresh one at each start; that of the last start is revoked."""
+    database = Database(stack.postgres.dsn, pool_size=1)
+    keys = Keys(database)
+    try:
+        for row in await keys.all():
+            if row.label == _KEY_LABEL and row.revoked_at is None:
+                await keys.revoke(row.key_id)
+        return await new_key(keys, Scope.SUPPORT, _KEY_LABEL)
+    finally:
+        await database.close()
+
+
+def _watch(processes: Sequence[ManagedProcess]) -> NoReturn:
     while True:
-        if not worker.ends_within(3600):
-            continue
-        print(f"The worker ended with {worker.exit_code}; {worker.log} ends:\n{worker.log_tail()}", flush=True)
-        time.sleep(_RESTART_SECONDS)
-        worker.start()
-        print("The worker was started again: open orders go on.", flush=True)
+        time.sleep(_LOOK_SECONDS)
+        for process in processes:
+            if process.running:
+                continue
+            print(f"The {process.name} ended with {process.exit_code}; {process.log} ends:", flush=True)
+            print(process.log_tail(), flush=True)
+            time.sleep(_RESTART_SECONDS)
+            process.start()
+            print(f"The {process.name} was started again: open orders go on.", flush=True)
 
 
-def _table(stack: Stack) -> str:
+def _table(stack: Stack, support_key: str) -> str:
     rows = [
+        ("Shop, pages of orders", stack.web_url),
+        ("Sign in as support with", support_key),
+        ("API", f"{stack.web_url}/docs"),
         ("Orders in the Temporal UI", f"{stack.temporal.ui_url}/namespaces/default/workflows"),
         ("Mails", stack.mails.url),
         ("Database", stack.postgres.dsn),

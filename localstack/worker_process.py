@@ -1,4 +1,4 @@
-"""The worker of the checkout as a process of its own, as an operator would run it."""
+"""The worker and the web server of the checkout as processes of their own, as an operator would run them."""
 
 import os
 import sys
@@ -12,7 +12,8 @@ from localstack.process import ManagedProcess
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 _STATE_DIR = CHECKOUT / ".openorders"
-_READY = "openorders worker: ready"
+_READY = ": ready"
+"""How both say it, behind their name."""
 
 
 def state_dir() -> Path:
@@ -28,10 +29,14 @@ def worker_process(
     return ManagedProcess(name, command, log, environ=environ, folder=CHECKOUT)
 
 
+def web_process(environ: Mapping[str, str], log: Path, name: str = "web") -> ManagedProcess:
+    return ManagedProcess(name, [sys.executable, "-m", "web"], log, environ=environ, folder=CHECKOUT)
+
+
 def wait_until_ready(worker: ManagedProcess, seconds: float = 60) -> None:
-    """Until it polls for work: the schema is there then, and stock can be loaded."""
+    """Until a worker polls for work, or a web server listens: the schema is there then, and stock can be loaded."""
     deadline = time.monotonic() + seconds
     while not worker.says(_READY):
         if not worker.running or time.monotonic() > deadline:
-            raise LocalStackError(f"the worker did not start; {worker.log} ends:\n{worker.log_tail()}")
+            raise LocalStackError(f"{worker.name} did not start; {worker.log} ends:\n{worker.log_tail()}")
         time.sleep(0.1)

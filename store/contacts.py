@@ -1,8 +1,9 @@
-"""How customers and sellers are reached; asked when a mail is sent, and by nobody else."""
+"""How customers and sellers are reached: asked when a mail is sent, and by pages of those who may see it."""
 
 from sqlalchemy import select
 
-from domain.contacts import Contact
+from domain.contacts import Contact, CustomerContact
+from domain.placing import Address
 from store.database import Database
 from store.tables.catalog import sellers
 from store.tables.orders import order_contacts
@@ -25,3 +26,17 @@ class Contacts:
         async with self._database.statement() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Contact(name=row.name, email=row.email, time_zone=row.time_zone)
+
+    async def customer(self, order_id: str) -> CustomerContact | None:
+        async with self._database.statement() as connection:
+            row = (
+                await connection.execute(select(order_contacts).where(order_contacts.c.order_id == order_id))
+            ).one_or_none()
+        if row is None:
+            return None
+        return CustomerContact(
+            name=row.name,
+            email=row.email,
+            time_zone=row.time_zone,
+            address=Address.model_validate(row.address),
+        )

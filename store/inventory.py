@@ -59,6 +59,13 @@ class Inventory:
         """Units found or missed at a count. What is reserved stays: its seller rejects those lines in the orders."""
         return await self._move(Movement(f"corrected:{key}", location, seller, sku, reason, on_hand_delta=change))
 
+    async def is_own_location(self, seller: str, location: str) -> bool:
+        query = select(locations.c.location_id).where(
+            locations.c.location_id == location, locations.c.seller_id == seller
+        )
+        async with self._database.statement() as connection:
+            return (await connection.scalar(query)) is not None
+
     async def levels(
         self, *, location: str | None = None, seller: str | None = None, sku: str | None = None
     ) -> tuple[StockLevel, ...]:

@@ -6,13 +6,13 @@ from sqlalchemy import Select, Text, bindparam, cast, exists, func, select, upda
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.outbox import OutboxKind
-from domain.placing import Address
+from domain.placing import Address, PlaceOrder
 from domain.progress import Progress
 from domain.requests import KnownOrder, RecordedOrder, RecordOrder
 from domain.results import OrderResult
 from store.database import Database
 from store.progress import save_progress
-from store.recording import record
+from store.recording import record, unknown_lines
 from store.recordsets import once, recordset
 from store.tables.orders import order_contacts, orders
 from store.tables.outbox import outbox
@@ -62,6 +62,11 @@ class Orders:
             return None
         result = None if row[1] is None else OrderResult.model_validate_json(row[1])
         return KnownOrder(body_hash=row[0], result=result)
+
+    async def unknown_lines(self, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]:
+        """Index, SKU and seller of those that nobody sells, by the catalog of this moment."""
+        async with self._database.statement() as connection:
+            return await unknown_lines(connection, order)
 
     async def address(self, order_id: str) -> Address | None:
         async with self._database.statement() as connection:

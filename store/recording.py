@@ -39,6 +39,12 @@ async def record(connection: AsyncConnection, request: RecordOrder) -> RecordedO
     return recorded or RecordedOrder(verdict="unknown_sku", unknown=unknown)
 
 
+async def unknown_lines(connection: AsyncConnection, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]:
+    """Lines that nobody sells: index, SKU and seller."""
+    found = await connection.execute(_IN_CATALOG, {"lines": _cart(order)})
+    return tuple((row.position, row.sku, row.seller) for row in found if row.profile is None)
+
+
 # -- the catalog, for the lines of a cart ---------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Orders from the outside: place them, send them messages, ask them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,12 +52,15 @@ _PAUSES = (0.05, 0.2, 0.5, 1.0)
 
 _Body = Mapping[str, Any] | BaseModel
 _Model = TypeVar("_Model", bound=BaseModel)
+_Answer = TypeVar("_Answer")
 
 
 class KnownOrders(Protocol):
     """Satisfied by the store: it remembers an order longer than Temporal does."""
 
     async def known_order(self, order_id: str) -> KnownOrder | None: ...
+
+    async def unknown_lines(self, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]: ...
 
 
 class Placed(Frozen):
@@ -90,8 +93,8 @@ class Orders:
     async def place(self, body: _Body) -> Placed:
         """Start the order, or say what has become of it: the same body again never has an effect twice.
 
-        Raises `InvalidOrder` before anything starts, and `OrderConflict` where the id stands for another body. What
-        only the catalog knows, such as an unknown SKU, is refused by the order itself: see `refusal`.
+        Raises `InvalidOrder` before anything starts, and `OrderConflict` where the id stands for another body. Without
+        the store, what only the catalog knows, an unknown SKU, is refused by the order itself: see `refusal`.
         """
         order = _decoded(PlaceOrder, body, InvalidOrder)
         fingerprint = body_hash(order)
@@ -100,6 +103,8 @@ class Orders:
             _same_or_conflict(order.order_id, known.body_hash, fingerprint)
             if known.result is not None:
                 return Placed(order_id=order.order_id, outcome="finished_same", result=known.result)
+        elif self._known is not None:
+            _raise_if_unknown(await self._from_store(self._known.unknown_lines(order)))
         try:
             async with self._calls(order.order_id):
                 await self._client.start_workflow(
@@ -207,12 +212,18 @@ class Orders:
             last: Frozen = await send()
         return last
 
-    async def query(self, order_id: str, name: str, body: _Body | None = None) -> Frozen:
-        """Also after the end, as long as Temporal keeps the order."""
+    async def query(
+        self, order_id: str, name: str, body: _Body | None = None, *, patience: timedelta | None = None
+    ) -> Frozen:
+        """Also after the end, as long as Temporal keeps the order. The patience is for each of two tries."""
         query = _query(name)
         payload = _decoded(query.body, body or {}, InvalidMessage).model_dump(mode="json", exclude_unset=True)
         ask = partial(
-            self._handle(order_id).query, name, payload, result_type=query.result, rpc_timeout=self._rpc_timeout / 2
+            self._handle(order_id).query,
+            name,
+            payload,
+            result_type=query.result,
+            rpc_timeout=patience or self._rpc_timeout / 2,
         )
         async with self._calls(order_id):
             try:
@@ -232,8 +243,12 @@ class Orders:
     async def _ask_store(self, order_id: str) -> KnownOrder | None:
         if self._known is None:
             return None
+        return await self._from_store(self._known.known_order(order_id))
+
+    @staticmethod
+    async def _from_store(asking: Awaitable[_Answer]) -> _Answer:
         try:
-            return await self._known.known_order(order_id)
+            return await asking
         except Unavailable as error:
             raise Unreachable(str(error)) from None
 
@@ -337,6 +352,14 @@ def _query(name: str) -> Query:
         if query.name == name:
             return query
     raise InvalidMessage(f"there is no query {name!r}")
+
+
+def _raise_if_unknown(lines: tuple[tuple[int, str, str], ...]) -> None:
+    """In the words of the order itself."""
+    if lines:
+        raise InvalidOrder(
+            "; ".join(f"lines.{index}.sku: {seller} has no {sku!r} to sell" for index, sku, seller in lines)
+        )
 
 
 def _same_or_conflict(order_id: str, known: str | None, fingerprint: str) -> None:

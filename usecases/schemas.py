@@ -34,6 +34,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     return documents
 
 
+def example_of(message: str) -> Any:
+    """A body of this message that an order of `schemas/examples` would understand."""
+    return json.loads((SCHEMAS / "examples" / "messages" / f"{message}.json").read_text(encoding="utf-8"))
+
+
 def render(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -60,9 +65,13 @@ def generated_files(folder: Path = SCHEMAS) -> set[str]:
 
 
 def _of(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
-    schema = model.model_json_schema(mode=mode)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **refined(model.model_json_schema(mode=mode))}
+
+
+def refined(schema: dict[str, Any]) -> dict[str, Any]:
+    """With what pydantic leaves out: how a time is written."""
     _refine(schema)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+    return schema
 
 
 def _refine(node: Any) -> None:

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.carriers.simulated import ALL_ON_TIME, CarrierScenarios
 from adapters.network.simulated import ALL_COMPLETE, NetworkScenarios
+from domain.shipping import known_zone
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_FILE = CHECKOUT / ".openorders" / "env"
@@ -58,6 +59,21 @@ class Settings(BaseSettings):
     shop_name: str = "OpenOrders"
     support_email: str | None = None
     """Shown in mails, and where answers to them go."""
+
+    web_address: str = "127.0.0.1:8080"
+    """Where `python -m web` listens: host and port."""
+
+    web_url: str | None = None
+    """The web pages as customers, sellers and support reach them, such as `https://orders.example.com`: in mails."""
+
+    secret_key: SecretStr | None = None
+    """Signs sessions and customers' links: the same for all web processes and workers. Any long random text."""
+
+    temporal_ui_url: str | None = None
+    """The Temporal UI as support reaches it: on the pages of orders."""
+
+    time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    """Of the marketplace: the days that insights count."""
 
     payments: Literal["sandbox"] = "sandbox"
     carrier: Literal["simulated", "manual"] = "simulated"

@@ -22,8 +22,12 @@ async def connect(
     environment_file: Path = ENVIRONMENT_FILE,
     runtime: Runtime | None = None,
     connect_timeout: timedelta = timedelta(seconds=10),
+    lazy: bool = False,
 ) -> Client:
-    """A client for orders. Raises `Unreachable` with one line that says where nobody answered, or what is set wrong."""
+    """A client for orders. A lazy one connects at its first call, so that a process can start without Temporal.
+
+    Raises `Unreachable` with one line that says where nobody answered, or what is set wrong.
+    """
     try:
         config = ClientConfig.load_client_connect_config(
             override_env_vars=temporal_environment(os.environ if environ is None else environ, environment_file)
@@ -33,7 +37,11 @@ async def connect(
     address = config.setdefault("target_host", "localhost:7233")
     try:
         return await Client.connect(
-            **config, data_converter=pydantic_data_converter, runtime=runtime, connect_timeout=connect_timeout
+            **config,
+            data_converter=pydantic_data_converter,
+            runtime=runtime,
+            connect_timeout=connect_timeout,
+            lazy=lazy,
         )
     except (RuntimeError, ValueError) as error:  # all that the SDK's core says of a connection
         raise Unreachable(f"Temporal does not answer at {address}: {_cause(error)}") from None

@@ -1,7 +1,7 @@
 """Following orders: one look at PostgreSQL for all who wait, however many they are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from domain.requests import Unavailable
@@ -23,7 +23,7 @@ class Watch:
         self._seen: dict[str, int] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    async def changes(self, order_id: str) -> AsyncIterator[None]:
+    async def changes(self, order_id: str) -> AsyncGenerator[None, None]:
         """Once at the start, and then whenever the order's timeline has grown; until whoever follows goes away."""
         news = asyncio.Event()
         news.set()

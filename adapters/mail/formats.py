@@ -69,11 +69,15 @@ class Formats:
         """A day, such as `Thu, Nov 26, 2026`."""
         return _plain(format_skeleton("yMMMEd", moment, tzinfo=self.zone, locale=self.locale))
 
+    def moment(self, moment: datetime) -> str:
+        """Where the zone is named once for all: `Thu, Nov 26, 2026, 5:00 PM`."""
+        clock = format_time(moment, "short", tzinfo=self.zone, locale=self.locale)
+        return _plain(f"{self.day(moment)}, {clock}")
+
     def time(self, moment: datetime) -> str:
         """A moment, such as `Thu, Nov 26, 2026, 5:00 PM Brasilia Standard Time`."""
-        clock = format_time(moment, "short", tzinfo=self.zone, locale=self.locale)
         zone = get_timezone_name(moment.astimezone(self.zone), locale=self.locale)
-        return _plain(f"{self.day(moment)}, {clock} {zone}")
+        return _plain(f"{self.moment(moment)} {zone}")
 
     def window(self, start: datetime | None, end: datetime | None) -> str:
         """Days such as `Thu, Nov 26 - Mon, Nov 30, 2026`, `by ...` or `from ...`; empty where nothing is known."""

@@ -68,10 +68,10 @@ def _environment(form: str) -> Environment:
     )
     environment.globals |= {"layout": f"layout.{form}.jinja", "kit": f"kit.{form}.jinja"}
     environment.filters |= {"one_line": one_line, "paragraph": paragraph, "sentence": sentence}
-    environment.tests["web_url"] = _is_web_url
+    environment.tests["web_url"] = is_web_url
     return environment
 
 
-def _is_web_url(url: str) -> bool:
+def is_web_url(url: str) -> bool:
     """Whether a link may be made clickable: `javascript:` and the like may not."""
     return url.startswith(("https://", "http://"))

@@ -122,6 +122,10 @@ class OrderViews:
             row = (await connection.execute(select(orders).where(orders.c.order_id == order_id))).one_or_none()
             return None if row is None else await _detail(connection, row)
 
+    async def is_closed(self, order_id: str) -> bool:
+        async with self._database.statement() as connection:
+            return bool(await connection.scalar(select(orders.c.closed).where(orders.c.order_id == order_id)))
+
     async def timeline(self, order_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
         """Entries from the one behind `after` (a `seq`) on, for somebody who follows an order."""
         query = (

@@ -16,6 +16,7 @@ from domain.placing import Address
 from domain.progress import FulfillmentRow, ParcelRow
 from domain.state import CancellationRequest, Issue
 from domain.timeline import Entry
+from domain.units import AT_REST
 from store.database import Database
 from store.tables.orders import (
     fulfillments,
@@ -141,6 +142,29 @@ class SellerViews:
         )
         async with self._database.statement() as connection:
             return tuple(await connection.scalars(query))
+
+    async def is_at_rest(self, seller: str, order_id: str) -> bool:
+        """Nothing of the seller's part of the order waits for anything any more."""
+        waiting = (
+            select(order_units.c.line_id)
+            .join_from(
+                order_units,
+                fulfillments,
+                and_(
+                    fulfillments.c.order_id == order_units.c.order_id,
+                    fulfillments.c.fulfillment_id == order_units.c.fulfillment_id,
+                ),
+            )
+            .where(
+                order_units.c.order_id == order_id,
+                fulfillments.c.seller == seller,
+                order_units.c.quantity > 0,
+                order_units.c.place.not_in(AT_REST),
+            )
+            .limit(1)
+        )
+        async with self._database.statement() as connection:
+            return (await connection.scalar(waiting)) is None
 
     async def order(self, seller: str, order_id: str, fulfillment_id: str) -> SellerOrder | None:
         """None where there is no such fulfillment, or it is another seller's: told by one statement."""

@@ -39,6 +39,9 @@ class Remembered:
     async def known_order(self, order_id: str) -> KnownOrder | None:
         return self._known.get(order_id)
 
+    async def unknown_lines(self, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]:
+        return ()
+
 
 def nobody_works(client: Client) -> Orders:
     return Orders(client, task_queue=f"nobody-{uuid4().hex}", rpc_timeout=SHORT)

@@ -1,0 +1,9 @@
+"""`/v1`: for programs, by key."""
+
+from fastapi import APIRouter
+
+from web.api import fulfillments, messages, orders, promises, stock
+
+router = APIRouter()
+for _part in (orders, messages, fulfillments, stock, promises):
+    router.include_router(_part.router)

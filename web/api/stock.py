@@ -1,0 +1,160 @@
+"""Stock: levels, the movements that made them, receipts and corrections; and the catalog."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+
+from domain.access import Caller, Scope
+from domain.catalog import LEVEL_MAX, Catalog, StockLevel, StockRefused
+from domain.model import Body, Frozen, Name, OptionalLine, PartyId, Sku
+from store.views.stock import MovementRow, StockPage
+from usecases.errors import Refused
+from web.api.bodies import body_of, described
+from web.api.callers import Backend, Merchant
+from web.api.fulfillments import ASeller, seller_asked_for
+from web.problems import HttpProblem, answers
+from web.services import Services, UseServices
+
+router = APIRouter(tags=["stock"])
+
+
+class Receipt(Body):
+    """Units that came in. `key` is the delivery's: told twice, it counts once."""
+
+    location: PartyId
+    seller: PartyId | None = None
+    sku: Sku
+    quantity: Annotated[int, Field(ge=1, le=LEVEL_MAX)]
+    key: Name
+
+
+class Correction(Body):
+    """Units found (`change` above 0) or missed at a count. `key` is the count's: told twice, it counts once."""
+
+    location: PartyId
+    seller: PartyId | None = None
+    sku: Sku
+    change: Annotated[int, Field(ge=-LEVEL_MAX, le=LEVEL_MAX)]
+    key: Name
+    reason: OptionalLine = "counted"
+
+
+class Movements(Frozen):
+    movements: tuple[MovementRow, ...]
+    next: int | None
+    """To be given as `before` for the next page; None on the last one."""
+
+
+class Loaded(Frozen):
+    """How many of each were added or updated."""
+
+    sellers: int
+    locations: int
+    listings: int
+    stock: int
+    shipping_rates: int
+
+
+@router.get("/stock", summary="Levels", responses=answers(401, 403, 422, 503))
+async def levels(
+    services: UseServices,
+    caller: Merchant,
+    seller: ASeller = None,
+    location: PartyId | None = None,
+    sku: Sku | None = None,
+    search: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")] = None,
+    after: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="The page's `next`.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> StockPage:
+    """What lies where, how much of it is reserved and for which orders, and how much is waited for."""
+    whose = caller.seller if caller.scope is Scope.SELLER else seller
+    if caller.scope is Scope.SELLER:
+        seller_asked_for(caller, seller)
+    return await services.stock.levels(
+        seller=whose, location=location, sku=sku, search=search, after=after, limit=limit
+    )
+
+
+@router.get("/stock/movements", summary="The ledger", responses=answers(401, 403, 422, 503))
+async def movements(
+    services: UseServices,
+    caller: Merchant,
+    seller: ASeller = None,
+    location: PartyId | None = None,
+    sku: Sku | None = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="The page's `next`.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Movements:
+    """Every movement of a seller's stock, the newest first."""
+    found = await services.stock.movements(
+        seller_asked_for(caller, seller), sku=sku, location=location, before=before, limit=limit
+    )
+    return Movements(movements=found, next=found[-1].id if len(found) == limit else None)
+
+
+@router.post(
+    "/stock/receipts",
+    summary="Units have come in",
+    responses=answers(401, 403, 409, 413, 422, 503),
+    openapi_extra=described(Receipt),
+)
+async def receive(
+    body: Annotated[Receipt, Depends(body_of(Receipt))], services: UseServices, caller: Merchant
+) -> StockLevel:
+    """Orders that wait for them are served at once, those placed first first."""
+    seller = _may_move(caller, body.seller)
+    key = await _own_key(services, caller, body.location, body.key)
+    return _level(await services.inventory.receive(body.location, seller, body.sku, body.quantity, key))
+
+
+@router.post(
+    "/stock/corrections",
+    summary="Units were counted again",
+    responses=answers(401, 403, 409, 413, 422, 503),
+    openapi_extra=described(Correction),
+)
+async def correct(
+    body: Annotated[Correction, Depends(body_of(Correction))], services: UseServices, caller: Merchant
+) -> StockLevel:
+    """What is reserved stays: where too little is left, its seller rejects lines in the orders concerned."""
+    seller = _may_move(caller, body.seller)
+    key = await _own_key(services, caller, body.location, body.key)
+    return _level(await services.inventory.correct(body.location, seller, body.sku, body.change, key, body.reason))
+
+
+@router.put(
+    "/catalog",
+    summary="Sellers, locations, listings and rates",
+    responses=answers(401, 403, 409, 413, 422, 503),
+    openapi_extra=described(Catalog),
+)
+async def load(body: Annotated[Catalog, Depends(body_of(Catalog))], services: UseServices, _: Backend) -> Loaded:
+    """Adds and updates; stock counts the first time only, later changes are receipts and corrections."""
+    refused = await services.inventory.load(body)
+    if refused is not None:
+        raise Refused(refused.reason)
+    return Loaded(**{name: len(getattr(body, name)) for name in Loaded.model_fields})
+
+
+def _may_move(caller: Caller, seller: str | None) -> str:
+    if caller.scope is Scope.SUPPORT:
+        raise HttpProblem(403, "forbidden", "a key of support may not move stock")
+    return seller_asked_for(caller, seller)
+
+
+async def _own_key(services: Services, caller: Caller, location: str, key: str) -> str:
+    """A seller moves what lies at its own locations; the network's tells the marketplace. Its keys are its own too:
+    a key that another seller has used must not look as if it had been used here.
+    """
+    if caller.seller is None:
+        return key
+    if not await services.inventory.is_own_location(caller.seller, location):
+        raise Refused(f"location: {caller.seller} has no location {location!r}")
+    return f"{caller.seller}:{key}"
+
+
+def _level(moved: StockLevel | StockRefused) -> StockLevel:
+    if isinstance(moved, StockRefused):
+        raise Refused(moved.reason)
+    return moved

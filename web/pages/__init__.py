@@ -1,0 +1,9 @@
+"""The pages: for customers by link, for everybody else by a key that they sign in with."""
+
+from fastapi import APIRouter
+
+from web.pages import signin
+
+router = APIRouter(include_in_schema=False)
+for _part in (signin,):
+    router.include_router(_part.router)

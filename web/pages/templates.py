@@ -1,0 +1,108 @@
+"""Pages in HTML: one environment, and what every page is given."""
+
+import hmac
+import secrets
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from adapters.mail.formats import Formats
+from adapters.mail.rendering import is_web_url
+from domain.access import Caller
+from web.pages import words
+from web.services import Services
+
+_VISIT = "oo_visit"
+_VISIT_SECONDS = 60 * 60 * 24 * 30
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= words.FILTERS
+    environment.globals |= words.GLOBALS
+    environment.tests["web_url"] = is_web_url
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+async def render(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    zone: str = "UTC",
+    caller: Caller | None = None,
+    **facts: Any,
+) -> HTMLResponse:
+    """A page; dates are written in the zone, which the page names at its foot."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    visit = request.cookies.get(_VISIT) or secrets.token_urlsafe(18)
+    formats = Formats(Locale("en"), known_zone(zone))
+    html = _ENVIRONMENT.get_template(template).render(
+        request=request,
+        shop_name=services.settings.shop_name,
+        support_email=services.settings.support_email,
+        caller=caller,
+        csrf=Markup('<input type="hidden" name="csrf" value="{}">').format(_token(services, visit)),
+        f=formats,
+        zone_name=formats.zone.key,
+        path=request.url.path,
+        **facts,
+    )
+    response = HTMLResponse(html, status_code=status)
+    if _VISIT not in request.cookies:
+        set_cookie(request, response, _VISIT, visit, _VISIT_SECONDS)
+    return response
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int, path: str = "/") -> None:
+    """Never readable by scripts, never sent along from other sites but for plain links."""
+    services = request.app.state.services
+    response.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        path=path,
+        httponly=True,
+        samesite="lax",
+        secure=(services.settings.web_url or "").startswith("https://"),
+    )
+
+
+def is_genuine(request: Request, token: str) -> bool:
+    """Whether the form came from a page of ours, made for this very browser."""
+    visit = request.cookies.get(_VISIT)
+    services = request.app.state.services
+    return visit is not None and hmac.compare_digest(token, _token(services, visit))
+
+
+def _token(services: Services, visit: str) -> str:
+    return services.signatures.sign("visit", visit)
+
+
+def known_zone(name: str) -> ZoneInfo:
+    """UTC where nobody knows the name: a page must not fail for that."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def now_in(zone: str) -> datetime:
+    return datetime.now(known_zone(zone))

@@ -1,0 +1,87 @@
+"""What a request may use: made once per process, and the same for every request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+
+from adapters.mail.rendering import MailRenderer
+from store.contacts import Contacts
+from store.database import Database
+from store.inventory import Inventory
+from store.keys import Attempts, Keys
+from store.offers import Offers
+from store.orders import Orders as OrderStore
+from store.views.order import OrderViews
+from store.views.orders import OrderLists
+from store.views.sellers import SellerViews
+from store.views.stock import StockViews
+from usecases.orders import Orders
+from usecases.settings import Settings
+from usecases.signatures import Signatures
+from usecases.watching import Watch
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    database: Database
+    orders: Orders
+    store: OrderStore
+    contacts: Contacts
+    lists: OrderLists
+    views: OrderViews
+    sellers: SellerViews
+    stock: StockViews
+    inventory: Inventory
+    offers: Offers
+    keys: Keys
+    attempts: Attempts
+    signatures: Signatures
+    watch: Watch
+    mails: MailRenderer
+
+
+def services(settings: Settings, client: Client, database: Database, task_queue: str) -> Services:
+    assert settings.secret_key is not None, "load_web_settings() asks for it"
+    store, views = OrderStore(database), OrderViews(database)
+    return Services(
+        settings=settings,
+        database=database,
+        orders=Orders(client, store, task_queue=task_queue),
+        store=store,
+        contacts=Contacts(database),
+        lists=OrderLists(database),
+        views=views,
+        sellers=SellerViews(database),
+        stock=StockViews(database),
+        inventory=Inventory(database),
+        offers=Offers(database),
+        keys=Keys(database),
+        attempts=Attempts(database),
+        signatures=Signatures(settings.secret_key),
+        watch=Watch(views.positions),
+        mails=MailRenderer(settings.shop_name, settings.support_email),
+    )
+
+
+@asynccontextmanager
+async def open_services(made: Services) -> AsyncIterator[None]:
+    """Inside, requests are answered; at the end connections are closed."""
+    try:
+        yield
+    finally:
+        await made.watch.close()
+        await made.database.close()
+
+
+def _of_request(request: Request) -> Services:
+    made = request.app.state.services
+    assert isinstance(made, Services)
+    return made
+
+
+UseServices = Annotated[Services, Depends(_of_request)]
