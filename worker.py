@@ -37,7 +37,7 @@ from store.payments import Payments
 from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
 from store.stock import Stock
 from usecases.errors import Unreachable
-from usecases.links import order_pages
+from usecases.links import order_pages, support_page
 from usecases.logs import set_up_logging
 from usecases.outbox import OrderSignals, OutboxSender
 from usecases.process import end_process
@@ -75,7 +75,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
     carrier = _carrier(settings, messages)
     network = SimulatedNetwork(NetworkSandboxBook(database), messages, settings.network_scenarios)
     payments = PaymentActivities(Payments(database), PaymentSandbox(PaymentSandboxBook(database)))
-    orders = OrderActivities(Orders(database))
+    orders = OrderActivities(Orders(database), support_page(settings.web_url))
     inventory = InventoryActivities(Stock(database))
     main = Worker(
         client,

@@ -1,5 +1,7 @@
 """The order's own rows: recorded when placed, saved as it goes, closed with its result."""
 
+from collections.abc import Callable
+
 from temporalio import activity
 
 from activities.ports import OrderStore
@@ -11,13 +13,15 @@ from domain.requests import RecordedOrder, RecordOrder
 
 
 class OrderActivities:
-    def __init__(self, store: OrderStore) -> None:
+    def __init__(self, store: OrderStore, page_of: Callable[[str], str] = lambda _: "") -> None:
+        """`page_of` gives where support sees an order in the web."""
         self._store = store
+        self._page_of = page_of
 
     @activity.defn
     async def record_order(self, step: AcceptInput) -> RecordedOrder:
         """Name, address and mail go to the store here; later payloads carry ids."""
-        return await self._store.record_order(
+        recorded = await self._store.record_order(
             RecordOrder(
                 order=step.order,
                 body_hash=body_hash(step.order),
@@ -25,6 +29,7 @@ class OrderActivities:
                 placed_at=step.placed_at,
             )
         )
+        return recorded.model_copy(update={"page": self._page_of(step.order.order_id)})
 
     @activity.defn
     async def save_progress(self, progress: Progress) -> None:

@@ -27,6 +27,11 @@ class Caller(Frozen):
 _OF_SELLERS = frozenset(
     {"pack", "unpack", "ship", "reject_lines", "cancel", "answer_cancellation", "correct_tracking", "report_issue"}
 )
+OF_CUSTOMERS = frozenset(
+    {"cancel", "choose_for_shortage", "update_payment", "change_address", "confirm_delivery", "report_issue"}
+)
+"""What whoever holds the link to an order may send to it, and to no other."""
+
 _INTERNAL = frozenset({"stock_allocated"})
 """From our own store to a workflow: nobody else knows what was allocated."""
 

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from domain import letters
+from domain.currencies import major_units
 from domain.effects import Capture, Refund, VoidRest
-from domain.order import SYSTEM, edit, emit, key_for, log, post
+from domain.order import SYSTEM, edit, emit, key_for, log, money_text, post
 from domain.requests import PaymentOutcome
 from domain.state import OrderState
 
@@ -22,7 +23,14 @@ def captured(state: OrderState, effect: Capture, outcome: PaymentOutcome, now: d
     money = state.money.model_copy(update={"captured": state.money.captured + outcome.done})
     state = edit(state, money=money)
     if outcome.done:
-        state = log(state, now, SYSTEM, "captured", f"{outcome.done} captured", fulfillment_id=effect.fulfillment_id)
+        state = log(
+            state,
+            now,
+            SYSTEM,
+            "captured",
+            f"{money_text(state, outcome.done)} captured",
+            fulfillment_id=effect.fulfillment_id,
+        )
     owed = effect.amount - outcome.done
     if owed == 0:
         return state
@@ -33,7 +41,7 @@ def captured(state: OrderState, effect: Capture, outcome: PaymentOutcome, now: d
         now,
         "payments",
         "capture_refused",
-        f"{owed} could not be captured: {reason}",
+        f"{money_text(state, owed)} could not be captured: {reason}",
         why=reason,
         fulfillment_id=effect.fulfillment_id,
     )
@@ -97,12 +105,13 @@ def refunded(state: OrderState, effect: Refund, outcome: PaymentOutcome, now: da
     state = edit(state, money=money, refunds_refused=state.refunds_refused + short - never_captured)
     state = _owe(state, max(0, state.unpaid - never_captured), now)
     reasons = "; ".join(sorted({reason for _, reason in outcome.declined}))
+    done = major_units(outcome.done, state.totals.currency)
     state = log(
         state,
         now,
         SYSTEM,
         "refunded" if outcome.done else "refund_refused",
-        f"{outcome.done} of {effect.amount} refunded" + (f": {reasons}" if reasons else ""),
+        f"{done} of {money_text(state, effect.amount)} refunded" + (f": {reasons}" if reasons else ""),
         why=effect.reason,
         fulfillment_id=effect.fulfillment_id,
     )
@@ -129,4 +138,4 @@ def voided(state: OrderState, effect: VoidRest, outcome: PaymentOutcome, now: da
     money = state.money.model_copy(update={"voided": state.money.voided + rest})
     state = edit(state, money=money)
     reasons = "; ".join(sorted({reason for _, reason in outcome.declined}))
-    return log(state, now, SYSTEM, "voided", f"{outcome.done} released", why=reasons)
+    return log(state, now, SYSTEM, "voided", f"{money_text(state, outcome.done)} released", why=reasons)

@@ -16,6 +16,7 @@ from domain.order import (
     edit_fulfillment,
     hold_on,
     log,
+    money_text,
     post,
     the_fulfillment,
     units_in,
@@ -103,7 +104,7 @@ def _settle_by_default(state: OrderState, request: CancellationRequest, now: dat
 
 def _give_up_unpaid(state: OrderState, now: datetime) -> OrderState:
     """The debt is left to accounts; the order need not stay open for it."""
-    state = log(state, now, SYSTEM, "written_off", f"{state.unpaid} stayed unpaid")
+    state = log(state, now, SYSTEM, "written_off", f"{money_text(state, state.unpaid)} stayed unpaid")
     return edit(state, unpaid=0, unpaid_since=None, written_off=state.written_off + state.unpaid)
 
 

@@ -16,6 +16,7 @@ from domain.order import (
     fulfillment_of,
     key_for,
     log,
+    money_text,
     move,
     move_all,
     numbered,
@@ -401,5 +402,12 @@ def goodwill_refusal(state: OrderState, message: GoodwillRefund) -> str | None:
 
 def accept_goodwill(state: OrderState, message: GoodwillRefund, now: datetime) -> tuple[OrderState, str]:
     """Gives the key of the refund, whose outcome tells."""
-    state = log(state, now, message.by, "goodwill", f"{message.amount} given back", why=message.reason)
+    state = log(
+        state,
+        now,
+        message.by,
+        "goodwill",
+        f"{money_text(state, message.amount)} given back",
+        why=message.reason,
+    )
     return give_goodwill(state, message.amount, message.reason)

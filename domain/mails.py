@@ -407,6 +407,11 @@ def mail_from_json(body: str | bytes) -> Mail:
     return _MAIL.validate_json(body)
 
 
+def mail_from_row(body: dict[str, Any]) -> Mail:
+    """The same, where the JSON has been read already."""
+    return _MAIL.validate_python(body)
+
+
 # --- Sending ---
 
 

@@ -219,6 +219,7 @@ class ChooseForShortage(_Message):
     choice: Literal["substitute", "wait", "refund", "cancel"]
     substitute_sku: Sku | None = None
     wait_until: Moment | None = None
+    reason: OptionalParagraph = ""
 
 
 class ChangeAddress(_Message):
@@ -232,6 +233,7 @@ class UpdatePayment(_Message):
 
     by: Who = "customer"
     payments: Annotated[tuple[PaymentMeans, ...], Field(min_length=1, max_length=20)]
+    reason: OptionalParagraph = ""
 
 
 class HoldOrder(_Message):
@@ -279,6 +281,7 @@ class GoodwillRefund(_Message):
 
 class ResendMail(_Message):
     mail_key: Name
+    reason: OptionalParagraph = ""
 
 
 class AddNote(_Message):

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from domain import units as unit_ledger
+from domain.currencies import amount_text
 from domain.effects import Effect, StockItem
 from domain.mails import Mail
 from domain.state import Fulfillment, Hold, Line, OrderState, Parcel
@@ -237,6 +238,11 @@ def units_text(state: OrderState, units: Iterable[Units]) -> str:
         sku = the_line(state, unit.line_id).sku
         counts[sku] = counts.get(sku, 0) + unit.quantity
     return ", ".join(f"{quantity} x {sku}" for sku, quantity in counts.items())
+
+
+def money_text(state: OrderState, amount: int) -> str:
+    """Minor units for people: `32.39 USD`."""
+    return amount_text(amount, state.totals.currency)
 
 
 def role_of(by: str) -> str:

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from domain import letters
 from domain.cancellation import cancel_everything
 from domain.charging import ask_to_capture
+from domain.currencies import amount_text
 from domain.effects import Authorize
 from domain.inventory import reserve_pending
 from domain.messages import UpdatePayment
 from domain.money import line_totals
-from domain.order import SYSTEM, edit, emit, key_for, log, post
+from domain.order import SYSTEM, edit, emit, key_for, log, money_text, post
 from domain.placing import PlaceOrder
 from domain.requests import ListedLine, PaymentOutcome
 from domain.state import Line, LineMoney, OrderState, Payment, Phase, Totals
@@ -70,7 +71,7 @@ def placed(order: PlaceOrder, listed: tuple[ListedLine, ...], origin: datetime, 
 
 def placed_entry(order: PlaceOrder, at: datetime) -> Entry:
     """The first line of the timeline; `record_order` writes it with the order's other rows."""
-    summary = f"{len(order.lines)} lines, {order.total} {order.currency} in minor units"
+    summary = f"{len(order.lines)} lines, {amount_text(order.total, order.currency)}"
     return Entry(seq=1, occurred_at=at, received_at=at, who="customer", what="placed", summary=summary)
 
 
@@ -97,7 +98,7 @@ def authorized(state: OrderState, effect: Authorize, outcome: PaymentOutcome, no
     money = state.money.model_copy(update={"authorized": state.money.authorized + outcome.done})
     state = edit(state, payments=payments, money=money)
     if not declined:
-        state = log(state, now, SYSTEM, "authorized", f"{outcome.done} authorized")
+        state = log(state, now, SYSTEM, "authorized", f"{money_text(state, outcome.done)} authorized")
         return _paid(state, now) if state.phase is Phase.PAYING else _capture_unpaid(state, now)
     reason = "; ".join(sorted(set(declined.values())))
     state = log(state, now, "payments", "payment_declined", f"The payment was declined: {reason}", why=reason)
@@ -168,7 +169,7 @@ def accept_update_payment(state: OrderState, message: UpdatePayment, now: dateti
         ids.append(payment_id)
         payments.append(Payment(payment_id=payment_id, kind=means.kind, amount=means.amount))
     state = edit(state, payments=tuple(payments))
-    state = log(state, now, message.by, "payment_updated", f"{len(ids)} other payments given")
+    state = log(state, now, message.by, "payment_updated", f"{len(ids)} other payments given", why=message.reason)
     state, key = key_for(state, "authorize")
     return emit(state, Authorize(key=key, payment_ids=tuple(ids), added=message.payments)), key
 

@@ -40,6 +40,8 @@ class RecordedOrder(Frozen):
     """JSON of the recorded result where the same order has been placed before."""
 
     first_run_id: str = ""
+    page: str = ""
+    """Where support sees the order in the web, to be shown in the Temporal UI; empty where no web is there."""
 
 
 class KnownOrder(Frozen):

@@ -158,6 +158,10 @@ class StatusView(Frozen):
     waits_for: tuple[str, ...]
     """In words, what the order waits for now."""
 
+    to_pay: int = 0
+    """Minor units for which `update_payment` would take another payment now."""
+
+    pay_by: datetime | None = None
     closed: bool
 
 

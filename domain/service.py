@@ -63,7 +63,7 @@ def accept_change_address(state: OrderState, message: ChangeAddress, now: dateti
 def accept_resend(state: OrderState, message: ResendMailMessage, now: datetime) -> tuple[OrderState, str]:
     """Gives the key of the effect; whether there is such a mail only the store knows."""
     state, key = caused_key(state, "resend")
-    state = log(state, now, message.by, "mail_resent", message.mail_key)
+    state = log(state, now, message.by, "mail_resent", message.mail_key, why=message.reason)
     return emit(state, ResendMail(key=key, mail_key=message.mail_key)), key
 
 

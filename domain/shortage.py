@@ -219,6 +219,7 @@ def accept_choice(state: OrderState, message: ChooseForShortage, now: datetime) 
         message.by,
         "shortage_answered",
         f"{shortage.quantity} x {line.sku}: {message.choice}",
+        why=message.reason,
         before="out_of_stock",
         after=message.choice,
     )

@@ -333,3 +333,5 @@ class OrderState(Frozen):
     """Mails not yet handed to the outbox."""
 
     version: int = 0
+    page: str = ""
+    """Where support sees it in the web."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from domain.cancellation import cancellation_refusal
 from domain.messages import Cancel, PackingListQuery, TimelineQuery
-from domain.order import hold_on, units_in, units_of_parcel
+from domain.order import hold_on, money_text, units_in, units_of_parcel
 from domain.packing import packing_list
 from domain.placement import amount_to_pay, is_paying
 from domain.placing import Channel
@@ -80,6 +80,8 @@ def status_view(state: OrderState, now: datetime) -> StatusView:
         issues=tuple(issue.issue_id for issue in state.issues if issue.resolved_at is None),
         actions=tuple(_actions(state)),
         waits_for=tuple(_waits(state)),
+        to_pay=amount_to_pay(state),
+        pay_by=state.pay_by,
         closed=state.phase is Phase.CLOSED,
     )
 
@@ -205,7 +207,7 @@ def _waits(state: OrderState) -> Iterator[str]:
         if units_of_parcel(state, parcel.parcel_id, Place.SHIPPED):
             yield f"the delivery of {parcel.parcel_id}"
     if state.unpaid:
-        yield f"a payment of {state.unpaid}"
+        yield f"a payment of {money_text(state, state.unpaid)}"
 
 
 # -- the other queries, and the end ---------------------------------------------------
@@ -240,6 +242,8 @@ def order_result(state: OrderState) -> OrderResult:
 def details(state: OrderState) -> str:
     """A summary in Markdown for the Temporal UI."""
     lines = [f"**{order_status(state)}**" + "".join(f" `{flag}`" for flag in attention(state)), ""]
+    if state.page:  # first, because the UI shows a few lines only
+        lines += [f"[Open the page of this order]({state.page})", ""]
     lines += ["| line | units |", "|---|---|"]
     for line in state.lines:
         units = by_place(unit for unit in state.units if unit.line_id == line.line_id)

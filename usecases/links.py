@@ -9,6 +9,12 @@ from domain.mails import Mail
 from usecases.signatures import Signatures
 
 
+def support_page(web_url: str | None) -> Callable[[str], str]:
+    """Where support sees an order, by its id; empty where no web is there."""
+    root = web_url.rstrip("/") if web_url else ""
+    return lambda order_id: f"{root}/support/orders/{quote(order_id)}" if root else ""
+
+
 def order_pages(web_url: str | None, secret_key: SecretStr | None) -> Callable[[Mail], str | None]:
     """The page that a mail leads to. None where no web is there: the mail then says how to answer it."""
     if web_url is None or secret_key is None:

@@ -23,6 +23,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.currencies import amount_text
 from domain.decoding import Refusal, decode
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.model import Frozen
@@ -96,7 +97,7 @@ class Orders:
         Raises `InvalidOrder` before anything starts, and `OrderConflict` where the id stands for another body. Without
         the store, what only the catalog knows, an unknown SKU, is refused by the order itself: see `refusal`.
         """
-        order = _decoded(PlaceOrder, body, InvalidOrder)
+        order = decoded(PlaceOrder, body, InvalidOrder)
         fingerprint = body_hash(order)
         known = await self._ask_store(order.order_id)
         if known is not None:
@@ -116,7 +117,7 @@ class Orders:
                     # One that failed was refused: it may be placed again once the catalog has been mended.
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     memo={BODY_HASH: fingerprint},
-                    static_summary=f"{len(order.lines)} lines, {order.total} {order.currency} in minor units",
+                    static_summary=f"{len(order.lines)} lines, {amount_text(order.total, order.currency)}",
                     rpc_timeout=self._rpc_timeout,
                     request_eager_start=self._eager_start,
                 )
@@ -176,7 +177,7 @@ class Orders:
         message = _message(name)
         if not message.signal:
             raise InvalidMessage(f"{name} is sent as an update, not as a signal")
-        payload = _decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        payload = decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
         async with self._calls(order_id):
             await self._handle(order_id).signal(name, payload, rpc_timeout=self._rpc_timeout)
 
@@ -188,7 +189,7 @@ class Orders:
         message = _message(name)
         if not message.update:
             raise InvalidMessage(f"{name} is sent as a signal, not as an update")
-        payload = _decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        payload = decoded(message.body, body, InvalidMessage).model_dump(mode="json", exclude_unset=True)
         send = partial(
             self._handle(order_id).execute_update,
             name,
@@ -217,7 +218,7 @@ class Orders:
     ) -> Frozen:
         """Also after the end, as long as Temporal keeps the order. The patience is for each of two tries."""
         query = _query(name)
-        payload = _decoded(query.body, body or {}, InvalidMessage).model_dump(mode="json", exclude_unset=True)
+        payload = decoded(query.body, body or {}, InvalidMessage).model_dump(mode="json", exclude_unset=True)
         ask = partial(
             self._handle(order_id).query,
             name,
@@ -333,11 +334,12 @@ async def _why_it_failed(handle: WorkflowHandle[Any, Any]) -> OrderError:
     return Refused("the order has ended meanwhile")
 
 
-def _decoded(model: type[_Model], body: _Body, error: type[OrderError]) -> _Model:
-    decoded = decode(model, (dict(body) if isinstance(body, Mapping) else body,))
-    if isinstance(decoded, Refusal):
-        raise error(decoded.reason)
-    return decoded
+def decoded(model: type[_Model], body: _Body, error: type[OrderError]) -> _Model:
+    """The body as the order would read it. Raises `error` in the order's own words."""
+    found = decode(model, (dict(body) if isinstance(body, Mapping) else body,))
+    if isinstance(found, Refusal):
+        raise error(found.reason)
+    return found
 
 
 def _message(name: str) -> Message:

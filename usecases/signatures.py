@@ -6,7 +6,7 @@ from typing import Any, Literal
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-Purpose = Literal["order-link", "session", "cart", "visit"]
+Purpose = Literal["order-link", "order-id", "session", "cart", "visit", "flash"]
 """What is signed for one is good for no other."""
 
 

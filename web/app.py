@@ -49,6 +49,7 @@ def build(settings: Settings, client: Client, database: Database, task_queue: st
     app.add_exception_handler(Unavailable, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(Exception, _answer)
     app.add_middleware(BodyLimit)
     app.add_middleware(Headers)
     app.add_middleware(RequestLog)
@@ -74,8 +75,8 @@ def _problem(error: Exception) -> HttpProblem:
             )
         case OrderError() | Unavailable():
             return problem_of(error)
-        case _:
-            raise AssertionError(error)
+        case _:  # a bug of ours, which the server logs; its text is nobody else's business
+            return HttpProblem(500, "internal", "Something went wrong on our side.")
 
 
 def _of_parameters(error: RequestValidationError) -> HttpProblem:

@@ -122,8 +122,8 @@ class OrderWorkflow:
                 return None, OrderResult.model_validate_json(recorded.result)
             case "new":
                 at = (origin, started_at)
-                opened = OpenOrder(open_order(order, recorded.lines, *at), saved=placed(order, recorded.lines, *at))
-                return opened, None
+                state = edit(open_order(order, recorded.lines, *at), page=recorded.page)
+                return OpenOrder(state, saved=placed(order, recorded.lines, *at)), None
 
     async def _fulfill(self, order: OpenOrder) -> None:
         """Until every unit is at rest, over as many runs as it takes."""

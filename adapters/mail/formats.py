@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -14,18 +13,7 @@ from babel.dates import format_interval, format_skeleton, format_time, get_timez
 from babel.numbers import NumberPattern, parse_pattern
 
 from domain.contacts import Contact
-
-# ISO 4217 list one, the currencies whose minor unit is not a hundredth. Babel's own digits are CLDR's habits of display
-# (no decimals for RSD, LBP, ...): used on minor units they would show a hundred times the amount.
-_MINOR_DIGITS = {
-    code: digits
-    for digits, codes in {
-        0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-        3: "BHD IQD JOD KWD LYD OMR TND",
-        4: "CLF UYW",
-    }.items()
-    for code in codes.split()
-}
+from domain.currencies import major_units, minor_digits
 
 # CLDR puts narrow and thin spaces into times and ranges; some phones draw a box in their place.
 _THIN_SPACES = str.maketrans({"\u202f": " ", "\u2009": " "})
@@ -56,11 +44,11 @@ class Formats:
 
     def money(self, amount: int, currency: str) -> str:
         """An amount in minor units, such as `$1,234.56`, `¥1,234`, `BHD 1.234`."""
-        digits = _MINOR_DIGITS.get(currency, 2)
+        digits = minor_digits(currency)
         # Babel keeps its patterns; a fresh one may be changed.
         pattern: NumberPattern = parse_pattern(self.locale.currency_formats["standard"].pattern)
         pattern.frac_prec = (digits, digits)
-        value = Decimal(amount).scaleb(-digits)
+        value = major_units(amount, currency)
         written: str = pattern.apply(value, self.locale, currency=currency, currency_digits=False)
         # A symbol stands close to the figure, a code apart from it.
         return written.replace(currency, f"{currency}\N{NO-BREAK SPACE}")

@@ -27,6 +27,15 @@ class Card(Enum):
     UNAVAILABLE_ONCE = "tok_unavailable_once"
 
 
+TEST_CARDS = (
+    ("tok_visa", "Visa ending in 4242", "everything succeeds"),
+    ("tok_decline_insufficient_funds", "Visa ending in 9995", "is declined: insufficient funds"),
+    ("tok_decline_expired", "Mastercard ending in 0069", "is declined: expired card"),
+    (Card.TIMEOUT_AFTER_SUCCESS.value, "Visa ending in 1881", "the bank takes its time, and answers at a second try"),
+    (Card.CAPTURE_REFUSED.value, "Visa ending in 0341", "is authorized, and cannot be charged later"),
+)
+"""Token, what is printed on it, and what happens: what a shop on the sandbox lets people pay with."""
+
 _DECLINE = "tok_decline_"
 _REASONS = {"expired": "expired card", "stolen": "stolen card"}
 

@@ -44,7 +44,7 @@ def test_an_order_goes_from_checkout_to_the_doorstep(starter: Terminal) -> None:
     status = starter.until("status", "1042", path="closed", value=True)
     assert (status["status"], status["money"]["captured"]) == ("Delivered", 3239)
     assert starter("place", ORDER).out == "1042: is there already and has ended as Delivered\n"
-    assert re.search(r"^\d+ .* captured +3239 captured", starter("timeline", "1042").out, re.MULTILINE)
+    assert re.search(r"^\d+ .* captured +32.39 USD captured", starter("timeline", "1042").out, re.MULTILINE)
     assert starter("check").out == "all units and money add up\n"
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.contacts import CustomerContact
 from domain.model import Frozen
-from domain.results import ActionView, OrderResult, StatusView
+from domain.results import ActionView, OrderResult, ShortageView, StatusView
 from domain.timeline import Entry
 from store.views.order import OrderDetail
 from store.views.sellers import SellerOrder
@@ -32,6 +32,15 @@ class Actions(Frozen):
 
     actions: tuple[ActionView, ...] = ()
     waits_for: tuple[str, ...] = ()
+    shortages: tuple[ShortageView, ...] = ()
+    to_pay: int = 0
+    """Minor units for which another payment would be taken now."""
+
+    pay_by: datetime | None = None
+
+    def about(self, message: str) -> tuple[ActionView, ...]:
+        """What this message would be obeyed about now; none where it would be refused."""
+        return tuple(action for action in self.actions if action.message == message)
 
 
 class OrderAnswer(OrderDetail):
@@ -59,12 +68,6 @@ class TimelineAnswer(Frozen):
     """To be given as `after` for what follows; None where there is no more yet."""
 
 
-class Sent(Frozen):
-    """The order will hear of it; nobody waits for what it says."""
-
-    sent: str
-
-
 async def look(orders: Orders, order: OrderDetail) -> Actions | None:
     """None where no worker answers: the order stands all the same."""
     if order.order.closed:
@@ -74,7 +77,7 @@ async def look(orders: Orders, order: OrderDetail) -> Actions | None:
     except OrderError:
         return None
     assert isinstance(status, StatusView)
-    return Actions(actions=status.actions, waits_for=status.waits_for)
+    return Actions.model_validate({name: getattr(status, name) for name in Actions.model_fields})
 
 
 def age_seconds(order: OrderDetail) -> float:

@@ -10,7 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from domain.access import Caller, Scope
-from web.pages.templates import is_genuine, set_cookie
+from web.pages.cookies import set_cookie
+from web.pages.templates import is_genuine
 from web.problems import HttpProblem
 from web.services import Services, UseServices
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from fastapi import Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -16,6 +16,9 @@ from adapters.mail.formats import Formats
 from adapters.mail.rendering import is_web_url
 from domain.access import Caller
 from web.pages import words
+from web.pages.carts import cart_units
+from web.pages.cookies import set_cookie
+from web.pages.flashes import forget_flash, taken_flash
 from web.services import Services
 
 _VISIT = "oo_visit"
@@ -54,35 +57,26 @@ async def render(
     assert isinstance(services, Services)
     visit = request.cookies.get(_VISIT) or secrets.token_urlsafe(18)
     formats = Formats(Locale("en"), known_zone(zone))
+    flash = taken_flash(request, services)
     html = _ENVIRONMENT.get_template(template).render(
         request=request,
         shop_name=services.settings.shop_name,
         support_email=services.settings.support_email,
         caller=caller,
+        in_cart=cart_units(request, services),
         csrf=Markup('<input type="hidden" name="csrf" value="{}">').format(_token(services, visit)),
         f=formats,
+        flash=flash,
         zone_name=formats.zone.key,
         path=request.url.path,
         **facts,
     )
     response = HTMLResponse(html, status_code=status)
+    if flash is not None:
+        forget_flash(response)
     if _VISIT not in request.cookies:
         set_cookie(request, response, _VISIT, visit, _VISIT_SECONDS)
     return response
-
-
-def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int, path: str = "/") -> None:
-    """Never readable by scripts, never sent along from other sites but for plain links."""
-    services = request.app.state.services
-    response.set_cookie(
-        name,
-        value,
-        max_age=seconds,
-        path=path,
-        httponly=True,
-        samesite="lax",
-        secure=(services.settings.web_url or "").startswith("https://"),
-    )
 
 
 def is_genuine(request: Request, token: str) -> bool:

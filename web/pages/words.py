@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
+
+from usecases.addresses import countries
 
 STATUSES: Mapping[str, tuple[str, str]] = {
     "Pending": ("Pending payment", "warn"),
@@ -99,7 +102,21 @@ def span(length: timedelta) -> str:
     return duration(length.total_seconds())
 
 
-FILTERS = {"label": label, "color": color, "duration": duration, "span": span}
+def initials(title: str) -> str:
+    """In the place of a picture."""
+    letters = [word[0] for word in title.split() if word[0].isalnum()]
+    return "".join(letters[:2]).upper() or "·"
+
+
+def product_path(seller: str, sku: str) -> str:
+    return f"/products/{quote(seller, safe='')}/{quote(sku, safe='')}"
+
+
+def country(code: str) -> str:
+    return dict(countries()).get(code, code)
+
+
+FILTERS = {"label": label, "color": color, "duration": duration, "span": span, "initials": initials, "country": country}
 GLOBALS = {
     "STATUSES": STATUSES,
     "PARCELS": PARCELS,
@@ -107,4 +124,5 @@ GLOBALS = {
     "ATTENTION": ATTENTION,
     "MESSAGES": MESSAGES,
     "plural": plural,
+    "product_path": product_path,
 }

@@ -1,0 +1,78 @@
+"""Messages in a caller's name, whichever door they come by: who may speak for whom, and what a seller may learn."""
+
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from domain.access import Caller, sender, sender_refusal
+from domain.messages import Message
+from domain.model import Frozen
+from usecases.errors import InvalidMessage, OrderClosed, OrderNotFound, Refused
+
+_AT_REST = "nothing of your part of this order can be changed any more"
+
+
+class TakesMessages(Protocol):
+    """`usecases.orders.Orders`."""
+
+    async def signal(self, order_id: str, name: str, body: dict[str, Any]) -> None: ...
+
+    async def update(
+        self, order_id: str, name: str, body: dict[str, Any], *, update_id: str | None = None
+    ) -> Frozen: ...
+
+
+class KnowsParts(Protocol):
+    """`store.views.sellers.SellerViews`."""
+
+    async def parts(self, seller: str, order_id: str) -> tuple[str, ...]: ...
+
+    async def is_at_rest(self, seller: str, order_id: str) -> bool: ...
+
+
+class Sent(Frozen):
+    """The order will hear of it; nobody waits for what it says."""
+
+    sent: str
+
+
+class Delivery:
+    def __init__(self, orders: TakesMessages, parts: KnowsParts) -> None:
+        self._orders = orders
+        self._parts = parts
+
+    async def deliver(
+        self, caller: Caller, order_id: str, message: Message, body: BaseModel, idempotency_key: str | None = None
+    ) -> Frozen:
+        """In the caller's name; an update waits for the order's answer, and has no second effect with the same key.
+
+        Raises `OrderError`s only.
+        """
+        fields = body.model_dump(mode="json", exclude_unset=True)
+        if "by" in fields:
+            refusal = sender_refusal(caller, fields["by"])
+            if refusal is not None:
+                raise InvalidMessage(refusal)
+        elif (own := sender(caller)) is not None:
+            fields["by"] = own
+        if caller.seller is not None:
+            await self._must_concern(caller.seller, order_id)
+        if not message.update:
+            await self._orders.signal(order_id, message.name, fields)
+            return Sent(sent=message.name)
+        update_id = f"{caller.key_id}:{idempotency_key}" if idempotency_key else None
+        try:
+            return await self._orders.update(order_id, message.name, fields, update_id=update_id)
+        except OrderClosed:
+            if caller.seller is not None:
+                raise Refused(_AT_REST) from None
+            raise
+
+    async def _must_concern(self, seller: str, order_id: str) -> None:
+        """A seller without a part in an order is told the same as of one that is not there; one whose part has ended
+        the same whether or not the rest of the order goes on.
+        """
+        if not await self._parts.parts(seller, order_id):
+            raise OrderNotFound(f"there is no order {order_id!r}")
+        if await self._parts.is_at_rest(seller, order_id):
+            raise Refused(_AT_REST)
