@@ -47,7 +47,7 @@ def counts_table(counts: Sequence[Counts], meter: SqlMeter, database_commits: in
         if name not in (OUTBOX, IDLE_LOOKS)
     ]
     return (
-        f"{_table(rows)}\n\n"
+        f"{table(rows)}\n\n"
         "* its published counts for one and two shipments; it checks no stock, sends no mail and keeps no money.\n"
         "Statements of the sandbox that plays the payment provider are among those of its activities. Looks of the\n"
         "outbox that found nothing are no order's and not in here.\n"
@@ -70,7 +70,7 @@ def rates_table(rates: Rates) -> str:
         )
     idle = rates.idle
     return (
-        f"{_table(rows)}\n\n"
+        f"{table(rows)}\n\n"
         f"{rates.empty.played} of each, {rates.workers} worker process(es). Idle, all of it takes "
         f"{1000 * idle.total:.0f} ms CPU a second\n"
         f"(temporal {1000 * idle.temporal:.0f}, worker {1000 * idle.worker:.0f}, postgres {1000 * idle.postgres:.0f}), "
@@ -113,7 +113,7 @@ def _names(counts: Iterable[Iterable[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in counts for name in names))
 
 
-def _table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The first column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

@@ -35,9 +35,22 @@ def decode(model: type[_Model], arguments: tuple[Any, ...]) -> _Model | Refusal:
         return Refusal(reason=f"expected one JSON object, got {_kind(body)}")
     try:
         # Strict JSON takes dates and enums as text; strict Python would want them as objects.
-        return model.model_validate_json(json.dumps(body))
+        return model.model_validate_json(json.dumps(_with_integers(body)))
     except ValidationError as error:
         return Refusal(reason="; ".join(_sentences(error)))
+
+
+def _with_integers(value: Any) -> Any:
+    """JSON knows one kind of number, and JSON Schema takes 2.0 for an integer; so do we. 1.5 stays what it is."""
+    match value:
+        case float():
+            return int(value) if value.is_integer() else value
+        case dict():
+            return {name: _with_integers(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_with_integers(part) for part in value]
+        case _:
+            return value
 
 
 def _required(model: type[BaseModel]) -> bool:

@@ -9,7 +9,7 @@ from domain.placing import Channel
 from domain.shipping import HandlingProfile, ShippingMethod
 
 
-class Item(Frozen):
+class CatalogItem(Frozen):
     """A listing as customers see it; the price in minor units. `available` units are free at this moment."""
 
     seller: str
@@ -25,7 +25,7 @@ class Item(Frozen):
     available: int
 
 
-class Source(Item):
+class Source(CatalogItem):
     """An item of a cart with where it would ship from now."""
 
     position: int

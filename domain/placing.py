@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from domain.model import (
+    SPACES,
     Body,
     Country,
     Currency,
@@ -33,7 +34,7 @@ Quantity = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
 Amount = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
 """Integer minor units of the order's currency (cents, centavos, yen)."""
 
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^[^@{SPACES}]+@[^@{SPACES}]+$")]
 Token = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Select, Text, and_, case, cast, func, or_, select, true, 
 
 from domain.catalog import ShippingRate
 from domain.model import Frozen
-from domain.offers import Item, Source, Wish
+from domain.offers import CatalogItem, Source, Wish
 from domain.placing import Channel
 from domain.shipping import HandlingProfile, ShippingMethod
 from store.database import Database
@@ -21,7 +21,7 @@ from store.views.reading import PAGE_MAX, models
 class ItemPage(Frozen):
     """`next` is what to give as `after` for the next page; None on the last one."""
 
-    items: tuple[Item, ...]
+    items: tuple[CatalogItem, ...]
     next: str | None = None
 
 
@@ -52,14 +52,14 @@ class Offers:
                 )
                 place = (listings.c.title, listings.c.seller_id, listings.c.sku)
                 query = query.where(tuple_(*place) > tuple_(title or "", seller_id, sku))
-            found = models(Item, await connection.execute(query))
+            found = models(CatalogItem, await connection.execute(query))
         last = found[limit - 1] if len(found) > limit else None
         return ItemPage(items=found[:limit], next=last and f"{last.seller} {last.sku}")
 
-    async def item(self, seller: str, sku: str) -> Item | None:
+    async def item(self, seller: str, sku: str) -> CatalogItem | None:
         query = _ITEMS.where(listings.c.seller_id == seller, listings.c.sku == sku)
         async with self._database.statement() as connection:
-            return next(iter(models(Item, await connection.execute(query))), None)
+            return next(iter(models(CatalogItem, await connection.execute(query))), None)
 
     async def sources(self, wishes: Iterable[Wish]) -> tuple[Source, ...]:
         """Of those that are listed and have a location to ship from, by their position among the wishes."""

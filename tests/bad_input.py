@@ -15,8 +15,7 @@ _HUGE = 10**400
 class BadInput(NamedTuple):
     """`field` is the path that the refusal begins with, empty where it is about the body as a whole.
 
-    `schema_sees` is false where JSON Schema has no words for the rule: sums, ids that stand twice, and that 2.0 is no
-    integer, which it takes for the number 2.
+    `schema_sees` is false where JSON Schema has no words for the rule: sums, and ids that stand twice.
     """
 
     name: str
@@ -104,8 +103,6 @@ BAD_ORDERS: tuple[BadInput, ...] = (
     _order("a quantity as text", "lines.0.quantity", "2"),
     _order("true as a quantity", "lines.0.quantity", True),
     _order("half a unit", "lines.0.quantity", 1.5),
-    _order("a quantity of 2.0", "lines.0.quantity", 2.0, schema_sees=False),
-    _order("a price of 1250.0", "lines.0.unit_price", 1250.0, schema_sees=False),
     _order("a price as text", "lines.0.unit_price", "12.50"),
     _order("null as a price", "lines.0.unit_price", None),
     _order("an object as lines", "lines", {"line_id": "1"}),
@@ -180,7 +177,6 @@ BAD_MESSAGES: tuple[BadInput, ...] = (
     _message("an empty parcel", "pack", "parcels.0.contents", []),
     _message("a count as text", "pack", "parcels.0.contents.0.quantity", "2"),
     _message("true as a count", "pack", "parcels.0.contents.0.quantity", True),
-    _message("a count of 2.0", "pack", "parcels.0.contents.0.quantity", 2.0, schema_sees=False),
     _message("a negative count", "pack", "parcels.0.contents.0.quantity", -1),
     _message("a condition that is none", "pack", "parcels.0.contents.0.condition", "wet"),
     _message("a parcel that weighs nothing", "pack", "parcels.0.weight_grams", 0),

@@ -1,5 +1,7 @@
 """Messages in a caller's name, whichever door they come by: who may speak for whom, and what a seller may learn."""
 
+import json
+from hashlib import sha256
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -60,7 +62,7 @@ class Delivery:
         if not message.update:
             await self._orders.signal(order_id, message.name, fields)
             return Sent(sent=message.name)
-        update_id = f"{caller.key_id}:{idempotency_key}" if idempotency_key else None
+        update_id = _update_id(caller, message, fields, idempotency_key) if idempotency_key else None
         try:
             return await self._orders.update(order_id, message.name, fields, update_id=update_id)
         except OrderClosed:
@@ -76,3 +78,9 @@ class Delivery:
             raise OrderNotFound(f"there is no order {order_id!r}")
         if await self._parts.is_at_rest(seller, order_id):
             raise Refused(_AT_REST)
+
+
+def _update_id(caller: Caller, message: Message, fields: dict[str, Any], idempotency_key: str) -> str:
+    """Of this caller, this message and these words: a key that is used again for something else must not swallow it."""
+    words = json.dumps([message.name, fields], sort_keys=True)
+    return f"{caller.key_id}:{idempotency_key}:{sha256(words.encode()).hexdigest()[:16]}"

@@ -17,9 +17,13 @@ from usecases.settings import Settings
 from web import api, openapi, pages
 from web.middleware import BodyLimit, Headers, RequestLog
 from web.pages.errors import page_of_problem, wants_page
+from web.pages.sessions import SignInNeeded, to_sign_in
 from web.problems import FieldError, HttpProblem, problem_of
 from web.services import open_services, services
 from workflows.names import TASK_QUEUE
+
+BODY_BYTES_MAX = 2_000_000
+"""An order of 500 lines takes about 100 KB."""
 
 
 def build(settings: Settings, client: Client, database: Database, task_queue: str = TASK_QUEUE) -> FastAPI:
@@ -49,8 +53,9 @@ def build(settings: Settings, client: Client, database: Database, task_queue: st
     app.add_exception_handler(Unavailable, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(SignInNeeded, _sign_in)
     app.add_exception_handler(Exception, _answer)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(Headers)
     app.add_middleware(RequestLog)
     return app
@@ -59,7 +64,13 @@ def build(settings: Settings, client: Client, database: Database, task_queue: st
 async def _answer(request: Request, error: Exception) -> Response:
     """A page for people, problem+json for programs."""
     problem = _problem(error)
+    if problem.status == 405 and (allowed := openapi.methods_of(request)):
+        problem.headers["Allow"] = allowed
     return await page_of_problem(request, problem) if wants_page(request) else problem.answer
+
+
+async def _sign_in(request: Request, _: Exception) -> Response:
+    return to_sign_in(request)
 
 
 def _problem(error: Exception) -> HttpProblem:
@@ -69,7 +80,7 @@ def _problem(error: Exception) -> HttpProblem:
         case RequestValidationError():
             return _of_parameters(error)
         case HTTPException():
-            kinds = {404: "not-found", 405: "method-not-allowed"}
+            kinds = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
             return HttpProblem(
                 error.status_code, kinds.get(error.status_code, "http"), error.detail, headers=error.headers
             )

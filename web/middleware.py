@@ -1,4 +1,4 @@
-"""What stands around every request: a limit for bodies, headers that keep pages safe, and a log without persons."""
+"""What stands around every request: headers that keep pages safe, and a log without persons."""
 
 import logging
 import time
@@ -7,9 +7,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.problems import HttpProblem
-
-BODY_BYTES_MAX = 2_000_000
-"""An order of 500 lines takes about 100 KB."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -28,9 +25,9 @@ logger = logging.getLogger("openorders.web")
 
 
 class BodyLimit:
-    """Answers 413 as soon as too much has come, however it was announced."""
+    """Answers 413 as soon as too much has come, however it was announced. FastAPI's own limit answers in plain text."""
 
-    def __init__(self, app: ASGIApp, bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
         self._app = app
         self._bytes_max = bytes_max
 
@@ -38,9 +35,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        problem = HttpProblem(413, "too-large", f"a body may have {self._bytes_max} bytes at most")
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > self._bytes_max:
-            await self._refuse(scope, receive, send)
+            await problem.answer(scope, receive, send)
             return
         seen = 0
 
@@ -49,17 +47,10 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._bytes_max:
-                raise _too_large(self._bytes_max)
+                raise problem
             return message
 
         await self._app(scope, counted, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _too_large(self._bytes_max).answer(scope, receive, send)
-
-
-def _too_large(bytes_max: int) -> HttpProblem:
-    return HttpProblem(413, "too-large", f"a body may have {bytes_max} bytes at most", headers={"Connection": "close"})
 
 
 class Headers:

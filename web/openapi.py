@@ -57,21 +57,23 @@ def description(app: FastAPI) -> dict[str, Any]:
     """OpenAPI 3.1, made once: with the schemas of bodies, which routes read themselves."""
     if app.openapi_schema is None:
         document = get_openapi(
-            title=app.title, version=app.version, description=_DESCRIPTION.strip(), routes=_routes(app)
+            title=app.title, version=app.version, description=_DESCRIPTION.strip(), routes=app.routes
         )
         schemas = document["components"]["schemas"]
         for model in BODIES:
             schema = refined(model.model_json_schema(ref_template=SCHEMA_NAMES))
-            for name, part in schema.pop("$defs", {}).items():
-                schemas.setdefault(name, part)
-            schemas[model.__name__] = schema
+            for name, part in {**schema.pop("$defs", {}), model.__name__: schema}.items():
+                known = schemas.setdefault(f"{name}Input", part)
+                assert known == part, f"two models are called {name}"
         _tell_of_problems(document)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _routes(app: FastAPI) -> Any:
-    return [route for route in app.routes if getattr(route, "path", "").startswith("/v1")]
+def methods_of(request: Request) -> str:
+    """All that the API does at this address: each route by itself knows of its own method only."""
+    template = f"/v1{getattr(request.scope.get('route'), 'path', '')}"
+    return ", ".join(sorted(description(request.app)["paths"].get(template, {}))).upper()
 
 
 def _tell_of_problems(document: dict[str, Any]) -> None:
@@ -81,6 +83,6 @@ def _tell_of_problems(document: dict[str, Any]) -> None:
             for status, answer in operation["responses"].items():
                 content = answer.get("content", {})
                 if int(status) >= 400 and "application/json" in content:
-                    answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_NAMES.format(model="Problem")}}}
+                    answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)

@@ -174,6 +174,11 @@ fulfillments = Table(
         *("seller", "due_at", "order_id", "fulfillment_id"),
         postgresql_where=text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
     ),
+    Index(
+        "ix_fulfillments_due",
+        *("due_at", "order_id", "fulfillment_id"),
+        postgresql_where=text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
+    ),
     Index(None, "ship_by"),
     Index(None, "deliver_by"),
 )

@@ -61,24 +61,26 @@ class OrderLists:
         """`after` is the `next` of the page before; an order that nobody knows has nothing behind it."""
         limit = min(limit, PAGE_MAX)
         query = _filtered(wanted).limit(limit + 1)
+        # Of a seller by the table that has nobody else's: its index is in this very sequence.
+        source = orders if wanted.seller is None else order_sellers
+        newest = (source.c.placed_at, source.c.order_id)
         async with self._database.statement() as connection:
             if after is not None:
                 last = select(orders.c.ship_by, orders.c.placed_at).where(orders.c.order_id == after)
                 row = (await connection.execute(last)).one_or_none()
                 if row is None:
                     return OrderPage(orders=())
-                behind = _less_urgent(row.ship_by, after) if sort == "ship_by" else _older(row.placed_at, after)
-                query = query.where(behind)
-            query = query.order_by(*_SORTINGS[sort])
+                older = tuple_(*newest) < tuple_(row.placed_at, after)
+                query = query.where(_less_urgent(row.ship_by, after) if sort == "ship_by" else older)
+            if sort == "ship_by":
+                query = query.order_by(orders.c.ship_by, orders.c.order_id)
+            else:
+                query = query.order_by(*(column.desc() for column in newest))
             found = models(OrderSummary, await connection.execute(query))
         return OrderPage(orders=found[:limit], next=found[limit - 1].order_id if len(found) > limit else None)
 
 
 _SUMMARY = select(*(orders.c[field] for field in OrderSummary.model_fields))
-_SORTINGS: dict[Sorting, tuple[ColumnElement[Any], ...]] = {
-    "newest": (orders.c.placed_at.desc(), orders.c.order_id.desc()),
-    "ship_by": (orders.c.ship_by, orders.c.order_id),
-}
 
 
 def _filtered(wanted: OrderFilter) -> Select[Any]:
@@ -99,13 +101,9 @@ def _filtered(wanted: OrderFilter) -> Select[Any]:
     if wanted.open_only:
         query = query.where(~orders.c.closed)
     if wanted.seller is not None:
-        of_order = and_(order_sellers.c.order_id == orders.c.order_id, order_sellers.c.placed_at == orders.c.placed_at)
-        query = query.join(order_sellers, of_order).where(order_sellers.c.seller == wanted.seller)
+        query = query.join(order_sellers, order_sellers.c.order_id == orders.c.order_id)
+        query = query.where(order_sellers.c.seller == wanted.seller)
     return query
-
-
-def _older(placed_at: datetime, order_id: str) -> ColumnElement[bool]:
-    return tuple_(orders.c.placed_at, orders.c.order_id) < tuple_(placed_at, order_id)
 
 
 def _less_urgent(ship_by: datetime | None, order_id: str) -> ColumnElement[bool]:

@@ -3,25 +3,42 @@
 Every read is of one seller, in its condition: what is another's is not found, as what is not there.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, cast, false, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    select,
+    true,
+    tuple_,
+    union,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.matters import Matters
 from domain.model import Frozen
-from domain.placing import Address
+from domain.placing import Address, Channel
 from domain.progress import FulfillmentRow, ParcelRow
-from domain.state import CancellationRequest, Issue
+from domain.state import CancellationRequest, Hold, Issue, ParcelStage
 from domain.timeline import Entry
-from domain.units import AT_REST
+from domain.units import AT_REST, Place
 from store.database import Database
+from store.tables.catalog import locations, sellers
 from store.tables.orders import (
     fulfillments,
     order_contacts,
     order_lines,
+    order_sellers,
     order_units,
     orders,
     parcels,
@@ -61,6 +78,44 @@ class QueueCounts(Frozen):
     """Of all of them, those on hold, and those whose cancellation waits for an answer."""
 
 
+class PartItem(Frozen):
+    """What lies in a part: units of one line, cancelled ones set aside."""
+
+    sku: str
+    title: str
+    quantity: int
+
+
+class SellerProfile(Frozen):
+    name: str
+    time_zone: str
+    countries: dict[str, str | None]
+    """Where each of the seller's locations is, as far as its calendar of holidays tells."""
+
+
+class OrderPart(FulfillmentRow):
+    """A part of an order in a list of orders."""
+
+    order_id: str
+    units: dict[str, int]
+    tracking_numbers: tuple[str, ...]
+
+
+class OrderParts(Frozen):
+    """An order as its seller sees it in a list: by its own parts, never by the status of the whole."""
+
+    order_id: str
+    placed_at: datetime
+    parts: tuple[OrderPart, ...]
+
+
+class OrderPartsPage(Frozen):
+    """`next` is what to give as `after` for the next page; None on the last one."""
+
+    orders: tuple[OrderParts, ...]
+    next: str | None = None
+
+
 class SellerLine(Frozen):
     line_id: str
     sku: str
@@ -88,6 +143,9 @@ class SellerOrder(Frozen):
     fulfillment: FulfillmentRow
     lines: tuple[SellerLine, ...]
     parcels: tuple[SellerParcel, ...]
+    holds: tuple[Hold, ...] = ()
+    """Those that stop it now."""
+
     requests: tuple[CancellationRequest, ...]
     """Cancellations that it is to answer."""
 
@@ -102,14 +160,42 @@ class SellerViews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def profile(self, seller: str) -> SellerProfile:
+        places = (
+            select(func.jsonb_object_agg(locations.c.location_id, locations.c.profile["holiday_country"]))
+            .where(locations.c.seller_id == sellers.c.seller_id)
+            .scalar_subquery()
+        )
+        query = select(
+            sellers.c.name, sellers.c.time_zone, func.coalesce(places, cast({}, JSONB)).label("countries")
+        ).where(sellers.c.seller_id == seller)
+        async with self._database.statement() as connection:
+            return SellerProfile.model_validate((await connection.execute(query)).one()._asdict())
+
     async def queue(
-        self, seller: str, *, due_until: datetime | None = None, after: str | None = None, limit: int = 200
+        self,
+        seller: str | None,
+        *,
+        due_from: datetime | None = None,
+        due_until: datetime | None = None,
+        on_hold: bool = False,
+        cancellation_asked: bool = False,
+        after: str | None = None,
+        limit: int = 200,
     ) -> QueuePage:
-        """What the seller still has to hand over, the most urgent first. `after` is the `next` of the page before."""
+        """What the seller, or all of them, still has to hand over, the most urgent first; what the network ships is its
+        business. `after` is the `next` of the page before.
+        """
         limit = min(limit, PAGE_MAX)
-        query = _QUEUE.where(fulfillments.c.seller == seller).limit(limit + 1)
+        query = _QUEUE.where(_is_of(seller)).limit(limit + 1)
+        if due_from is not None:
+            query = query.where(fulfillments.c.due_at >= due_from)
         if due_until is not None:
             query = query.where(fulfillments.c.due_at <= due_until)
+        if on_hold:
+            query = query.where(fulfillments.c.on_hold)
+        if cancellation_asked:
+            query = query.where(fulfillments.c.cancellation_asked)
         async with self._database.statement() as connection:
             if after is not None:
                 query = query.where(await _behind(connection, seller, after))
@@ -128,10 +214,62 @@ class SellerViews:
             ("cancellations", fulfillments.c.cancellation_asked),
         ]
         query = select(*(func.count(case((holds, 1))).label(name) for name, holds in waiting)).where(
-            fulfillments.c.seller == seller, fulfillments.c.status.in_(TO_HAND_OVER)
+            fulfillments.c.seller == seller, *_TO_HAND_OVER_BY_SELLER
         )
         async with self._database.statement() as connection:
             return QueueCounts.model_validate((await connection.execute(query)).one()._asdict())
+
+    async def items(self, seller: str, parts: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[PartItem, ...]]:
+        """What lies in each of these parts of the seller, by order id and fulfillment id; nothing of others'."""
+        found: dict[tuple[str, str], tuple[PartItem, ...]] = {}
+        async with self._database.statement() as connection:
+            for row in await connection.execute(_items(seller, list(parts))):
+                key = (row.order_id, row.fulfillment_id)
+                found[key] = (*found.get(key, ()), PartItem.model_validate(row._asdict()))
+        return found
+
+    async def orders(self, seller: str, *, after: str | None = None, limit: int = 50) -> OrderPartsPage:
+        """Orders that the seller has a part in, the newest first. `after` is the `next` of the page before."""
+        limit = min(limit, PAGE_MAX)
+        place = (order_sellers.c.placed_at, order_sellers.c.order_id)
+        own = exists().where(fulfillments.c.order_id == order_sellers.c.order_id, fulfillments.c.seller == seller)
+        query = (
+            select(order_sellers.c.order_id)
+            .where(order_sellers.c.seller == seller, own)
+            .order_by(*(column.desc() for column in place))
+            .limit(limit + 1)
+        )
+        async with self._database.statement() as connection:
+            if after is not None:
+                last = (
+                    select(orders.c.placed_at)
+                    .join_from(orders, fulfillments)
+                    .where(orders.c.order_id == after, fulfillments.c.seller == seller)
+                    .limit(1)
+                )
+                placed_at = await connection.scalar(last)
+                if placed_at is None:
+                    return OrderPartsPage(orders=())
+                query = query.where(tuple_(*place) < tuple_(placed_at, after))
+            found = list(await connection.scalars(query))
+            shown = await _order_parts(connection, seller, found[:limit])
+        return OrderPartsPage(orders=shown, next=found[limit - 1] if len(found) > limit else None)
+
+    async def find(self, seller: str, text: str, *, limit: int = 50) -> tuple[OrderParts, ...]:
+        """By the id of an order or the tracking number of a parcel, whole; among the seller's own, the newest first."""
+        number = "".join(text.split()).upper()
+        by_id = select(fulfillments.c.order_id).where(
+            fulfillments.c.order_id == text.strip(), fulfillments.c.seller == seller
+        )
+        by_number = (
+            select(fulfillments.c.order_id)
+            .join_from(parcels, fulfillments, _OF_PARCEL)
+            .where(func.upper(func.replace(parcels.c.tracking_number, " ", "")) == number)
+            .where(fulfillments.c.seller == seller)
+        )
+        async with self._database.statement() as connection:
+            found = list(await connection.scalars(union(by_id, by_number).limit(limit)))
+            return await _order_parts(connection, seller, found)
 
     async def parts(self, seller: str, order_id: str) -> tuple[str, ...]:
         """The seller's fulfillments of an order; none where it has no part in it, and where there is no such order."""
@@ -166,13 +304,15 @@ class SellerViews:
         async with self._database.statement() as connection:
             return (await connection.scalar(waiting)) is None
 
-    async def order(self, seller: str, order_id: str, fulfillment_id: str) -> SellerOrder | None:
-        """None where there is no such fulfillment, or it is another seller's: told by one statement."""
+    async def order(self, seller: str | None, order_id: str, fulfillment_id: str) -> SellerOrder | None:
+        """None where there is no such fulfillment, or it is another seller's: told by one statement. The marketplace
+        need not say whose it is.
+        """
         async with self._database.snapshot() as connection:
             row = (
                 await connection.execute(
                     _PART.where(
-                        fulfillments.c.seller == seller,
+                        _is_of(seller),
                         fulfillments.c.order_id == order_id,
                         fulfillments.c.fulfillment_id == fulfillment_id,
                     )
@@ -186,11 +326,14 @@ class SellerViews:
                 .order_by(timeline.c.seq)
             )
             matters = Matters.model_validate(row.matters or {})
+            # A hold on the order once all of the part has left would tell that something else has not.
+            held = row.on_hold and row.status in TO_HAND_OVER
             return SellerOrder(
                 **row._asdict(),
-                fulfillment=FulfillmentRow.model_validate(row._asdict()),
+                fulfillment=FulfillmentRow.model_validate(row._asdict() | {"on_hold": held}),
                 lines=models(SellerLine, await connection.execute(_lines(order_id, fulfillment_id))),
                 parcels=models(SellerParcel, await connection.execute(_parcels(order_id, fulfillment_id))),
+                holds=tuple(hold for hold in matters.holds if held and hold.fulfillment_id in (None, fulfillment_id)),
                 requests=tuple(
                     asked
                     for asked in matters.requests
@@ -222,12 +365,16 @@ def renumbered(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     return tuple(entry.model_copy(update={"seq": number}) for number, entry in enumerate(entries, start=1))
 
 
-async def _behind(connection: AsyncConnection, seller: str, after: str) -> ColumnElement[bool]:
+def _is_of(seller: str | None) -> ColumnElement[bool]:
+    return true() if seller is None else fulfillments.c.seller == seller
+
+
+async def _behind(connection: AsyncConnection, seller: str | None, after: str) -> ColumnElement[bool]:
     """What stands behind this fulfillment (`1042:acme-1`) in the queue; nothing behind one that is not the seller's."""
     order_id, _, fulfillment_id = after.partition(":")
     due_at = await connection.scalar(
         select(fulfillments.c.due_at).where(
-            fulfillments.c.seller == seller,
+            _is_of(seller),
             fulfillments.c.order_id == order_id,
             fulfillments.c.fulfillment_id == fulfillment_id,
         )
@@ -236,6 +383,34 @@ async def _behind(connection: AsyncConnection, seller: str, after: str) -> Colum
         return false()
     place = (fulfillments.c.due_at, fulfillments.c.order_id, fulfillments.c.fulfillment_id)
     return tuple_(*place) > tuple_(due_at, order_id, fulfillment_id)
+
+
+async def _order_parts(connection: AsyncConnection, seller: str, order_ids: Sequence[str]) -> tuple[OrderParts, ...]:
+    """These orders, which are the seller's, with its parts of them; the newest first."""
+    rows = [
+        row._asdict()
+        for row in await connection.execute(
+            _ORDER_PARTS.where(fulfillments.c.seller == seller, fulfillments.c.order_id.in_(order_ids))
+        )
+    ]
+    by_order: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        row["on_hold"] = row["on_hold"] and row["status"] in TO_HAND_OVER  # see SellerViews.order
+        by_order.setdefault(row["order_id"], []).append(row)
+    return tuple(
+        OrderParts(
+            order_id=order_id,
+            placed_at=own[0]["placed_at"],
+            parts=tuple(OrderPart.model_validate(row) for row in own),
+        )
+        for order_id, own in by_order.items()
+    )
+
+
+_OF_PARCEL = and_(
+    fulfillments.c.order_id == parcels.c.order_id, fulfillments.c.fulfillment_id == parcels.c.fulfillment_id
+)
+_TO_HAND_OVER_BY_SELLER = (fulfillments.c.status.in_(TO_HAND_OVER), fulfillments.c.channel == Channel.FBM)
 
 
 def _places() -> Subquery:
@@ -250,7 +425,7 @@ def _places() -> Subquery:
     )
 
 
-def _queue() -> Select[Any]:
+def _units_by_place() -> ColumnElement[Any]:
     places = _places()
     waiting = (
         select(func.jsonb_object_agg(places.c.place, places.c.quantity))
@@ -260,15 +435,58 @@ def _queue() -> Select[Any]:
         )
         .scalar_subquery()
     )
+    return func.coalesce(waiting, cast({}, JSONB)).label("units")
+
+
+_QUEUE = (
+    select(fulfillments, orders.c.method, _units_by_place())
+    .join_from(fulfillments, orders)
+    .where(*_TO_HAND_OVER_BY_SELLER)
+    .order_by(fulfillments.c.due_at, fulfillments.c.order_id, fulfillments.c.fulfillment_id)
+)
+
+
+def _list_of_orders() -> Select[Any]:
+    numbers = (
+        select(func.jsonb_agg(parcels.c.tracking_number))
+        .where(_OF_PARCEL, parcels.c.tracking_number.is_not(None), parcels.c.stage != ParcelStage.UNPACKED)
+        .scalar_subquery()
+    )
     return (
-        select(fulfillments, orders.c.method, func.coalesce(waiting, cast({}, JSONB)).label("units"))
+        select(
+            *(fulfillments, orders.c.placed_at, _units_by_place()),
+            func.coalesce(numbers, cast([], JSONB)).label("tracking_numbers"),
+        )
         .join_from(fulfillments, orders)
-        .where(fulfillments.c.status.in_(TO_HAND_OVER))
-        .order_by(fulfillments.c.due_at, fulfillments.c.order_id, fulfillments.c.fulfillment_id)
+        .order_by(orders.c.placed_at.desc(), orders.c.order_id.desc(), fulfillments.c.fulfillment_id)
     )
 
 
-_QUEUE = _queue()
+_ORDER_PARTS = _list_of_orders()
+
+
+def _items(seller: str, parts: list[tuple[str, str]]) -> Select[Any]:
+    own = and_(
+        order_units.c.order_id == fulfillments.c.order_id,
+        order_units.c.fulfillment_id == fulfillments.c.fulfillment_id,
+    )
+    of_line = and_(order_lines.c.order_id == order_units.c.order_id, order_lines.c.line_id == order_units.c.line_id)
+    return (
+        select(
+            *(fulfillments.c.order_id, fulfillments.c.fulfillment_id, order_lines.c.sku, order_lines.c.title),
+            func.sum(order_units.c.quantity).label("quantity"),
+        )
+        .join_from(fulfillments, order_units, own)
+        .join(order_lines, of_line)
+        .where(
+            *(fulfillments.c.seller == seller, order_units.c.quantity > 0, order_units.c.place != Place.CANCELLED),
+            tuple_(fulfillments.c.order_id, fulfillments.c.fulfillment_id).in_(parts),
+        )
+        .group_by(fulfillments.c.order_id, fulfillments.c.fulfillment_id, order_lines.c.sku, order_lines.c.title)
+        .order_by(func.min(order_lines.c.position), order_lines.c.sku)
+    )
+
+
 _PART = (
     select(
         fulfillments,

@@ -91,7 +91,7 @@ class StockViews:
 
     async def movements(
         self,
-        seller: str,
+        seller: str | None,
         *,
         sku: str | None = None,
         location: str | None = None,
@@ -104,10 +104,11 @@ class StockViews:
                 *(stock_movements.c[name] for name in ("id", "at", "sku", "on_hand_delta", "reserved_delta", "reason")),
                 *(stock_movements.c.order_id, stock_movements.c.location_id.label("location")),
             )
-            .where(stock_movements.c.seller_id == seller)
             .order_by(stock_movements.c.id.desc())
             .limit(min(limit, PAGE_MAX))
         )
+        if seller is not None:
+            query = query.where(stock_movements.c.seller_id == seller)
         if sku is not None:
             query = query.where(stock_movements.c.sku == sku)
         if location is not None:
@@ -116,6 +117,12 @@ class StockViews:
             query = query.where(stock_movements.c.id < before)
         async with self._database.statement() as connection:
             return models(MovementRow, await connection.execute(query))
+
+    async def is_told(self, key: str) -> bool:
+        """Whether units were moved by this key before: told again, they move no more."""
+        query = select(stock_movements.c.id).where(stock_movements.c.key == key).limit(1)
+        async with self._database.statement() as connection:
+            return (await connection.scalar(query)) is not None
 
 
 def _split(after: str) -> tuple[str, str, str]:

@@ -57,6 +57,16 @@ def test_a_role_may_name_a_person_by_id(by: str) -> None:
     assert decode(AddNote, ({"by": by, "text": "hello"},)) == AddNote(by=by, text="hello")
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    """As JSON Schema has it; half a unit stays refused."""
+    contents = {"line_id": "1", "sku": "MUG", "quantity": 2.0}
+    body = {"fulfillment_id": "acme-1", "parcels": [{"contents": [contents]}]}
+    packed = decode(Pack, (body,))
+    assert isinstance(packed, Pack)
+    assert packed.parcels[0].contents[0].quantity == 2
+    assert reason(Pack, body | {"parcels": [{"contents": [contents | {"quantity": 2.5}]}]}).startswith("parcels.0.")
+
+
 def test_a_time_needs_its_offset() -> None:
     event = {"event_id": "1", "status": "in_transit", "parcel_id": "acme-1-p1", "occurred_at": "2025-06-02T12:00:00"}
     assert reason(CarrierEvent, event).startswith("occurred_at: ")

@@ -11,7 +11,8 @@ from domain.decoding import Refusal, decode
 from usecases.errors import InvalidMessage, OrderError
 
 _Model = TypeVar("_Model", bound=BaseModel)
-SCHEMA_NAMES = "#/components/schemas/{model}"
+SCHEMA_NAMES = "#/components/schemas/{model}Input"
+"""Apart from the models of answers: what is read has defaults that what is written always states."""
 
 
 def body_of(
@@ -25,6 +26,8 @@ def body_of(
             value = json.loads(raw) if raw else {}
         except (ValueError, RecursionError):
             raise error("the body is no JSON") from None
+        if value is None:
+            raise error("expected one JSON object, got nothing")
         decoded = decode(model, (value,))
         if isinstance(decoded, Refusal):
             raise error(decoded.reason)

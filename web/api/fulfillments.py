@@ -1,34 +1,28 @@
 """What sellers have to hand over: their queue, and the packing slip of each part."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
 from domain.access import Caller, Scope
-from domain.model import LocalId, PartyId
+from domain.model import LocalId, Moment, PartyId
 from store.views.sellers import QueuePage, SellerOrder
 from web.api.callers import Merchant
 from web.api.orders import AnOrderId
-from web.problems import HttpProblem, answers, invalid, not_found
+from web.problems import HttpProblem, answers, not_found
 from web.services import UseServices
 
 router = APIRouter(tags=["fulfillments"])
 
 AFulfillmentId = Annotated[LocalId, Path(description="Such as `acme-1`.")]
-ASeller = Annotated[PartyId | None, Query(description="Whose; a seller's key needs none, and sees its own only.")]
+ASeller = Annotated[PartyId | None, Query(description="Whose; a seller's key sees its own only.")]
 
 
-def seller_asked_for(caller: Caller, seller: str | None) -> str:
-    """A seller's own, always; anybody else has to say whose."""
-    if caller.scope is Scope.SELLER:
-        assert caller.seller is not None
-        if seller not in (None, caller.seller):
-            raise HttpProblem(403, "forbidden", f"seller: this key is of {caller.seller}")
-        return caller.seller
-    if seller is None:
-        raise invalid("seller", "whose?")
-    return seller
+def seller_asked_for(caller: Caller, seller: str | None) -> str | None:
+    """A seller's own, always; None: of all sellers, for the marketplace."""
+    if caller.scope is Scope.SELLER and seller not in (None, caller.seller):
+        raise HttpProblem(403, "forbidden", f"seller: this key is of {caller.seller}")
+    return caller.seller or seller
 
 
 @router.get("/fulfillments", summary="What a seller has to hand over", responses=answers(401, 403, 422, 503))
@@ -36,13 +30,13 @@ async def queue(
     services: UseServices,
     caller: Merchant,
     seller: ASeller = None,
-    due_until: datetime | None = None,
+    due_until: Moment | None = None,
     after: Annotated[
         str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_.-]{1,80}$", description="The page's `next`.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> QueuePage:
-    """The most urgent first; late ones are the most urgent of all."""
+    """The most urgent first; late ones are the most urgent of all. Of one seller, or of all."""
     whose = seller_asked_for(caller, seller)
     return await services.sellers.queue(whose, due_until=due_until, after=after, limit=limit)
 

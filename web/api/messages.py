@@ -6,16 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel
 
-from domain.access import OUTSIDE_MESSAGES, Caller, may_send, sender, sender_refusal
+from domain.access import OUTSIDE_MESSAGES, Caller, may_send
 from domain.messages import Message
 from domain.model import Frozen
-from usecases.errors import OrderClosed, Refused
+from usecases.delivery import Sent
 from usecases.schemas import example_of
-from web.api.answers import Sent
 from web.api.bodies import body_of, described
 from web.api.callers import Merchant
-from web.api.orders import AnOrderId, no_order
-from web.problems import HttpProblem, answers, invalid
+from web.api.orders import AnOrderId
+from web.problems import HttpProblem, answers
 from web.services import Services, UseServices
 
 router = APIRouter(tags=["messages"])
@@ -66,36 +65,5 @@ async def deliver(
     body: BaseModel,
     idempotency_key: str | None = None,
 ) -> Frozen:
-    """In the caller's name; an update waits for the order's answer. Raises `HttpProblem` and `OrderError`s."""
-    fields = body.model_dump(mode="json", exclude_unset=True)
-    if "by" in fields:
-        refusal = sender_refusal(caller, fields["by"])
-        if refusal is not None:
-            raise invalid(*refusal.split(": ", 1))
-    elif (own := sender(caller)) is not None:
-        fields["by"] = own
-    if caller.seller is not None:
-        await _must_concern(services, caller.seller, order_id)
-    if not message.update:
-        await services.orders.signal(order_id, message.name, fields)
-        return Sent(sent=message.name)
-    update_id = f"{caller.key_id}:{idempotency_key}" if idempotency_key else None
-    try:
-        return await services.orders.update(order_id, message.name, fields, update_id=update_id)
-    except OrderClosed:
-        if caller.seller is not None:
-            raise Refused(_AT_REST) from None
-        raise
-
-
-_AT_REST = "nothing of your part of this order can be changed any more"
-
-
-async def _must_concern(services: Services, seller: str, order_id: str) -> None:
-    """A seller without a part in an order is told the same as of one that is not there; one whose part has ended the
-    same whether or not the rest of the order goes on.
-    """
-    if not await services.sellers.parts(seller, order_id):
-        raise no_order(order_id)
-    if await services.sellers.is_at_rest(seller, order_id):
-        raise Refused(_AT_REST)
+    """In the caller's name; an update waits for the order's answer. Raises `OrderError`s."""
+    return await services.delivery.deliver(caller, order_id, message, body, idempotency_key)

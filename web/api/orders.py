@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from domain.access import Caller, Scope
-from domain.model import OrderId, PartyId
+from domain.model import Moment, OrderId, PartyId
 from domain.placing import PlaceOrder
 from domain.state import OrderStatus
 from domain.timeline import Entry
@@ -65,9 +64,9 @@ async def list_orders(
     seller: PartyId | None = None,
     attention: Annotated[str | None, Query(pattern=r"^[a-z_]{1,40}$", description="Such as `late`.")] = None,
     customer: PartyId | None = None,
-    placed_from: datetime | None = None,
-    placed_until: datetime | None = None,
-    ship_by_until: datetime | None = None,
+    placed_from: Moment | None = None,
+    placed_until: Moment | None = None,
+    ship_by_until: Moment | None = None,
     open: bool = False,
     sort: Sorting = "newest",
     after: Annotated[OrderId | None, Query(description="The `next` of the page before.")] = None,

@@ -23,7 +23,7 @@ class Receipt(Body):
     """Units that came in. `key` is the delivery's: told twice, it counts once."""
 
     location: PartyId
-    seller: PartyId | None = None
+    seller: PartyId
     sku: Sku
     quantity: Annotated[int, Field(ge=1, le=LEVEL_MAX)]
     key: Name
@@ -33,7 +33,7 @@ class Correction(Body):
     """Units found (`change` above 0) or missed at a count. `key` is the count's: told twice, it counts once."""
 
     location: PartyId
-    seller: PartyId | None = None
+    seller: PartyId
     sku: Sku
     change: Annotated[int, Field(ge=-LEVEL_MAX, le=LEVEL_MAX)]
     key: Name
@@ -68,9 +68,7 @@ async def levels(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> StockPage:
     """What lies where, how much of it is reserved and for which orders, and how much is waited for."""
-    whose = caller.seller if caller.scope is Scope.SELLER else seller
-    if caller.scope is Scope.SELLER:
-        seller_asked_for(caller, seller)
+    whose = seller_asked_for(caller, seller)
     return await services.stock.levels(
         seller=whose, location=location, sku=sku, search=search, after=after, limit=limit
     )
@@ -86,7 +84,7 @@ async def movements(
     before: Annotated[int | None, Query(ge=1, le=2**62, description="The page's `next`.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Movements:
-    """Every movement of a seller's stock, the newest first."""
+    """Every movement of stock, the newest first; of one seller, or of all."""
     found = await services.stock.movements(
         seller_asked_for(caller, seller), sku=sku, location=location, before=before, limit=limit
     )
@@ -103,9 +101,9 @@ async def receive(
     body: Annotated[Receipt, Depends(body_of(Receipt))], services: UseServices, caller: Merchant
 ) -> StockLevel:
     """Orders that wait for them are served at once, those placed first first."""
-    seller = _may_move(caller, body.seller)
+    _must_be_own(caller, body.seller)
     key = await _own_key(services, caller, body.location, body.key)
-    return _level(await services.inventory.receive(body.location, seller, body.sku, body.quantity, key))
+    return _level(await services.inventory.receive(body.location, body.seller, body.sku, body.quantity, key))
 
 
 @router.post(
@@ -118,9 +116,9 @@ async def correct(
     body: Annotated[Correction, Depends(body_of(Correction))], services: UseServices, caller: Merchant
 ) -> StockLevel:
     """What is reserved stays: where too little is left, its seller rejects lines in the orders concerned."""
-    seller = _may_move(caller, body.seller)
+    _must_be_own(caller, body.seller)
     key = await _own_key(services, caller, body.location, body.key)
-    return _level(await services.inventory.correct(body.location, seller, body.sku, body.change, key, body.reason))
+    return _level(await services.inventory.correct(body.location, body.seller, body.sku, body.change, key, body.reason))
 
 
 @router.put(
@@ -137,10 +135,10 @@ async def load(body: Annotated[Catalog, Depends(body_of(Catalog))], services: Us
     return Loaded(**{name: len(getattr(body, name)) for name in Loaded.model_fields})
 
 
-def _may_move(caller: Caller, seller: str | None) -> str:
+def _must_be_own(caller: Caller, seller: str) -> None:
     if caller.scope is Scope.SUPPORT:
         raise HttpProblem(403, "forbidden", "a key of support may not move stock")
-    return seller_asked_for(caller, seller)
+    seller_asked_for(caller, seller)
 
 
 async def _own_key(services: Services, caller: Caller, location: str, key: str) -> str:

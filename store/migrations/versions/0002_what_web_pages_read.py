@@ -42,7 +42,15 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("topic", "seller", "day", "currency", "item", "detail", name=op.f("pk_daily_counts")),
     )
-    op.create_index(op.f("ix_daily_counts_day"), "daily_counts", ["day"], unique=False)
+    op.create_index(op.f("ix_daily_counts_topic_day"), "daily_counts", ["topic", "day"], unique=False)
+    op.create_table(
+        "days_to_count",
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.PrimaryKeyConstraint("basis", "day", name=op.f("pk_days_to_count")),
+    )
+    op.create_index(op.f("ix_days_to_count_id"), "days_to_count", ["id"], unique=False)
     op.create_table(
         "daily_counts_state",
         sa.Column("time_zone", sa.Text(), nullable=False),
@@ -100,6 +108,13 @@ def upgrade() -> None:
         "ix_fulfillments_queue",
         "fulfillments",
         ["seller", "due_at", "order_id", "fulfillment_id"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
+    )
+    op.create_index(
+        "ix_fulfillments_due",
+        "fulfillments",
+        ["due_at", "order_id", "fulfillment_id"],
         unique=False,
         postgresql_where=sa.text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
     )
@@ -204,6 +219,11 @@ def downgrade() -> None:
     op.drop_index("ix_money_moves_under_way", table_name="money_moves", postgresql_where=sa.text("NOT settled"))
     op.drop_index(op.f("ix_fulfillments_ship_by"), table_name="fulfillments")
     op.drop_index(
+        "ix_fulfillments_due",
+        table_name="fulfillments",
+        postgresql_where=sa.text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
+    )
+    op.drop_index(
         "ix_fulfillments_queue",
         table_name="fulfillments",
         postgresql_where=sa.text("status IN ('Unshipped', 'Packed', 'PartiallyShipped')"),
@@ -220,7 +240,9 @@ def downgrade() -> None:
     op.drop_table("api_keys")
     op.drop_table("order_changes")
     op.drop_table("daily_counts_state")
-    op.drop_index(op.f("ix_daily_counts_day"), table_name="daily_counts")
+    op.drop_index(op.f("ix_days_to_count_id"), table_name="days_to_count")
+    op.drop_table("days_to_count")
+    op.drop_index(op.f("ix_daily_counts_topic_day"), table_name="daily_counts")
     op.drop_table("daily_counts")
     op.drop_index(op.f("ix_attempts_window_start"), table_name="attempts")
     op.drop_table("attempts")

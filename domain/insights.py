@@ -1,0 +1,150 @@
+"""What insights count, per calendar day of the marketplace's zone, and the days that are looked at."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from enum import StrEnum
+
+from domain.model import Frozen
+
+WHOLE_MARKETPLACE = ""
+"""In the place of a seller: all of them together, where an order of two sellers counts once."""
+
+TINY_SAMPLE = 30
+"""Below so many orders or parcels a share says little, and it is said so."""
+
+WINDOW_DAYS = 30
+WINDOW_DAYS_MAX = 3_660
+"""Ten years."""
+
+
+class Basis(StrEnum):
+    """The moment of an order whose day a count belongs to, in business time."""
+
+    PLACED = "placed"
+    SHIP_BY = "ship_by"
+    DELIVER_BY = "deliver_by"
+
+
+class Topic(StrEnum):
+    """What is counted; docs/insights.md says what `item` and `detail` of each are."""
+
+    ORDERS = "orders"
+    PRODUCTS = "products"
+    UNSERVED = "unserved"
+    HOURS = "hours"
+    BASKET_UNITS = "basket_units"
+    BASKET_LINES = "basket_lines"
+    BASKET_VALUES = "basket_values"
+    REGIONS = "regions"
+    CUSTOMERS = "customers"
+    PAIRS = "pairs"
+    CANCELLATIONS = "cancellations"
+    PREFULFILLMENT = "prefulfillment"
+    STAGES = "stages"
+    HANDOFFS = "handoffs"
+    DELIVERIES = "deliveries"
+
+
+_OTHER_BASES = {Topic.HANDOFFS: Basis.SHIP_BY, Topic.DELIVERIES: Basis.DELIVER_BY}
+
+
+def basis_of(topic: Topic) -> Basis:
+    return _OTHER_BASES.get(topic, Basis.PLACED)
+
+
+def topics_of(basis: Basis) -> tuple[Topic, ...]:
+    return tuple(topic for topic in Topic if basis_of(topic) is basis)
+
+
+class Count(Frozen):
+    """How many orders, units and what amount; what is not told apart is None or empty.
+
+    The amount is in minor units of the currency, or in seconds, as the topic says.
+    """
+
+    day: date | None = None
+    seller: str = WHOLE_MARKETPLACE
+    currency: str = ""
+    item: str = ""
+    detail: str = ""
+    orders: int = 0
+    units: int = 0
+    amount: int = 0
+
+
+# -- the days that are looked at -----------------------------------------------------
+
+
+class Window(Frozen):
+    """Days from `first` to `last`, both of them included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def before(self) -> "Window":
+        """As many days, right before these."""
+        return window_until(self.first - timedelta(days=1), self.days)
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+def window_until(last: date, days: int) -> Window:
+    return Window(first=last - timedelta(days=days - 1), last=last)
+
+
+def window_of(first: date | None, last: date | None, today: date) -> Window:
+    """As asked for; without a last day until today, without a first one so many days. Ask `window_refusal` first."""
+    last = last or today
+    return Window(first=first, last=last) if first else window_until(last, WINDOW_DAYS)
+
+
+def window_refusal(first: date | None, last: date | None, today: date) -> str | None:
+    """Why these days cannot be looked at, in a sentence that names the field; or None."""
+    for name, day in (("from", first), ("until", last)):
+        if day is not None and not _EARLIEST <= day <= _LATEST:
+            return f"{name}: must lie between {_EARLIEST} and {_LATEST}"
+    if first is None:
+        return None
+    last = last or today
+    if first > last:
+        return f"from: {first} is after {last}"
+    if (last - first).days >= WINDOW_DAYS_MAX:
+        return f"from: more than {WINDOW_DAYS_MAX} days before {last}"
+    return None
+
+
+_EARLIEST, _LATEST = date(1970, 1, 1), date(2199, 12, 31)
+
+
+# -- arithmetic ----------------------------------------------------------------------
+
+
+def share(part: int, whole: int) -> float | None:
+    """As a fraction of 1; None of nothing."""
+    return round(part / whole, 6) if whole else None
+
+
+def orders_in(counts: Iterable[Count]) -> int:
+    return sum(count.orders for count in counts)
+
+
+def totals_by(counts: Iterable[Count], field: str) -> Mapping[str, Count]:
+    """Added up over everything but this field."""
+    totals: dict[str, Count] = {}
+    for count in counts:
+        key = str(getattr(count, field))
+        so_far = totals.get(key, Count())
+        totals[key] = Count.model_validate(
+            {
+                field: getattr(count, field),
+                "orders": so_far.orders + count.orders,
+                "units": so_far.units + count.units,
+                "amount": so_far.amount + count.amount,
+            }
+        )
+    return totals
