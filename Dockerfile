@@ -1,4 +1,4 @@
-# The worker and starter.py in one image, with what pyproject.toml names as dependencies and nothing of the tests.
+# The worker, the web and starter.py in one image, with what pyproject.toml names as dependencies and nothing of the tests.
 # Python 3.11 is what the tests run on.
 
 FROM python:3.11-slim AS environment
@@ -21,6 +21,7 @@ COPY adapters ./adapters
 COPY activities ./activities
 COPY workflows ./workflows
 COPY usecases ./usecases
+COPY web ./web
 COPY schemas ./schemas
 ENV PATH=/opt/openorders/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER openorders

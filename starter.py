@@ -1,4 +1,4 @@
-"""Orders from the command line: a command for every message and query, and to place, import, list, stock and check.
+"""Orders from the command line: a command for every message and query, and to place, import, list, stock, check, count.
 
 Exit codes: 0 done; 1 refused, or something does not add up; 2 wrong usage, settings or body; 3 no such order; 4 the
 order id is taken by another body; 5 a server did not answer: the same command may be given again; 70 a bug of ours;
@@ -14,15 +14,24 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
 from domain.access import Scope
-from domain.catalog import Catalog, StockLevel, StockRefused
+from domain.catalog import Catalog, Correction, Receipt, StockLevel, StockRefused
 from domain.decoding import Refusal, decode
+from domain.insights_reports import ROWS, ReportName
+from domain.insights_stock import (
+    LEAD_TIME_DAYS,
+    LEAD_TIME_DAYS_MAX,
+    SERVICE_LEVEL,
+    SERVICE_LEVEL_MAX,
+    SERVICE_LEVEL_MIN,
+    Plan,
+)
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.placing import TIME_FACTOR_MAX
 from domain.requests import Unavailable
@@ -38,7 +47,7 @@ from usecases.errors import (
 )
 from usecases.importing import ImportReport, ImportRow, import_orders, json_lines
 from usecases.keys import new_key
-from usecases.orders import Orders, Placed
+from usecases.orders import Orders, Placed, decoded
 from usecases.packing import packing_slip
 from usecases.process import end_process
 from usecases.settings import BadSettings, load_settings
@@ -352,9 +361,7 @@ async def _stock_receive(arguments: _Arguments) -> int:
     from store.inventory import Inventory
 
     async with _database() as database:
-        level = await Inventory(database).receive(
-            arguments.location, arguments.seller, arguments.sku, arguments.quantity, arguments.key
-        )
+        level = await Inventory(database).receive(_told(Receipt, arguments))
     return _show_level(arguments, level)
 
 
@@ -362,10 +369,12 @@ async def _stock_correct(arguments: _Arguments) -> int:
     from store.inventory import Inventory
 
     async with _database() as database:
-        level = await Inventory(database).correct(
-            arguments.location, arguments.seller, arguments.sku, arguments.change, arguments.key, arguments.reason
-        )
+        level = await Inventory(database).correct(_told(Correction, arguments))
     return _show_level(arguments, level)
+
+
+def _told(model: type[_Model], arguments: _Arguments) -> _Model:
+    return decoded(model, {name: getattr(arguments, name) for name in model.model_fields}, InvalidMessage)
 
 
 def _show_level(arguments: _Arguments, level: StockLevel | StockRefused) -> int:
@@ -418,6 +427,43 @@ async def _key_revoke(arguments: _Arguments) -> int:
         if not await Keys(database).revoke(arguments.key_id):
             raise Refused(f"key_id: no key {arguments.key_id!r} is in use")
     _show(arguments, {"revoked": arguments.key_id}, f"{arguments.key_id}: revoked, from the next request on")
+    return OK
+
+
+async def _insights_refresh(arguments: _Arguments) -> int:
+    """With `rebuild` everything is counted anew."""
+    from store.insights.refreshing import Refreshing
+    from usecases.insights_refresher import bring_up_to_date
+
+    async with _database() as database:
+        counts = Refreshing(database, load_settings().time_zone)
+        if arguments.rebuild:
+            await counts.rebuild()
+        await bring_up_to_date(counts)
+    _show(arguments, {"up_to_date": True}, "insights are up to date")
+    return OK
+
+
+async def _insights_show(arguments: _Arguments) -> int:
+    from store.insights.reading import InsightViews
+    from usecases.insights import Insights, Question
+
+    question = Question(
+        seller=arguments.seller,
+        first=arguments.first,
+        last=arguments.last,
+        currency=arguments.currency,
+        limit=arguments.limit,
+        plan=Plan(lead_time_days=arguments.lead_time_days, service_level=arguments.service_level),
+    )
+    async with _database() as database:
+        report = await Insights(InsightViews(database), load_settings().time_zone).report(arguments.report, question)
+    heading = f"{report.title}, {report.window.first} to {report.window.last}, {report.time_zone}"
+    words = [heading, report.definition, f"{report.sample_of}: {report.sample}".capitalize()]
+    if not report.up_to_date:
+        words.append("Orders that have changed wait to be counted: `insights refresh` does it now.")
+    rows = report.model_dump(mode="json")["rows"]
+    _show(arguments, report, "\n".join([*words, "", _table(rows) or "no orders"]))
     return OK
 
 
@@ -614,6 +660,7 @@ def _parser() -> argparse.ArgumentParser:
         command = add(query.name, _query_command(query), query.description, aliases)
         _add_body_arguments(command, query.body)
     _add_stock_commands(commands.add_parser("stock", help="Load, receive, correct or show stock."), common)
+    _add_insights_commands(commands.add_parser("insights", help="Show reports, or count for them now."), common)
     _add_key_commands(commands.add_parser("key", help="Make, list or revoke keys to the API and the pages."), common)
     check = add("check", _check, "Ask the database whether all units and money add up; prints what does not.")
     check.add_argument("--order", help="one order only")
@@ -688,6 +735,31 @@ def _add_stock_commands(stock: argparse.ArgumentParser, common: argparse.Argumen
         show.add_argument(f"--{name}", metavar="ID")
 
 
+def _add_insights_commands(insights: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    commands = insights.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, run: _Command, says: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[common], help=says, description=says)
+        command.set_defaults(run=run)
+        return command
+
+    show = add("show", _insights_show, "A report of a seller or of the whole marketplace (docs/insights.md).")
+    show.add_argument(
+        "report", choices=[name.value for name in ReportName], metavar="REPORT", help=", ".join(ReportName)
+    )
+    show.add_argument("--seller", metavar="ID", help="of one seller only")
+    show.add_argument("--from", dest="first", type=_day, metavar="DAY", help="such as 2026-11-01 (30 days)")
+    show.add_argument("--until", dest="last", type=_day, metavar="DAY", help="that day included (today)")
+    show.add_argument("--currency", metavar="CODE", help="orders in that currency only, where it has money")
+    show.add_argument("--limit", type=_positive, default=ROWS, metavar="N", help=f"rows of a list ({ROWS})")
+    show.add_argument("--lead-time-days", type=_days, default=LEAD_TIME_DAYS, metavar="N", help="of stock_advice")
+    show.add_argument("--service-level", type=_level, default=SERVICE_LEVEL, metavar="SHARE", help="of stock_advice")
+    refresh = add("refresh", _insights_refresh, "Count now what has changed; workers do it all the time.")
+    rebuild = add("rebuild", _insights_refresh, "Count everything anew.")
+    refresh.set_defaults(rebuild=False)
+    rebuild.set_defaults(rebuild=True)
+
+
 def _add_key_commands(keys: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     commands = keys.add_subparsers(metavar="COMMAND", required=True)
     create = commands.add_parser("create", parents=[common], help="Make a key; it is shown once.")
@@ -720,6 +792,27 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
     return value
+
+
+def _days(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= LEAD_TIME_DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {LEAD_TIME_DAYS_MAX:g} days")
+    return value
+
+
+def _level(text: str) -> float:
+    value = float(text)
+    if not SERVICE_LEVEL_MIN <= value <= SERVICE_LEVEL_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between {SERVICE_LEVEL_MIN} and {SERVICE_LEVEL_MAX}")
+    return value
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-01") from None
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""The worker process: it carries orders on, sends what lies in the outbox, and keeps the schema."""
+"""The worker process: it carries orders on, sends the outbox, counts for insights, and keeps the schema."""
 
 import asyncio
 import logging
@@ -29,6 +29,7 @@ from adapters.payments.sandbox import PaymentSandbox
 from domain.requests import Unavailable
 from store.contacts import Contacts
 from store.database import Database
+from store.insights.refreshing import Refreshing
 from store.messages import Messages
 from store.migrations import migrate
 from store.orders import Orders
@@ -37,6 +38,7 @@ from store.payments import Payments
 from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
 from store.stock import Stock
 from usecases.errors import Unreachable
+from usecases.insights_refresher import InsightsRefresher
 from usecases.links import order_pages, support_page
 from usecases.logs import set_up_logging
 from usecases.outbox import OrderSignals, OutboxSender
@@ -63,6 +65,7 @@ class OpenOrders:
     database: Database
     workers: Sequence[Worker]
     sender: OutboxSender
+    refresher: InsightsRefresher
 
 
 def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> OpenOrders:
@@ -115,7 +118,8 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         signals=OrderSignals(client),
         page_url=order_pages(settings.web_url, settings.secret_key),
     )
-    return OpenOrders(database, [main, *outside], sender)
+    refresher = InsightsRefresher(Refreshing(database, settings.time_zone))
+    return OpenOrders(database, [main, *outside], sender, refresher)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -157,8 +161,8 @@ async def running(open_orders: OpenOrders) -> AsyncIterator[None]:
     """Workers poll and the outbox is drained while inside; at the end each finishes what it holds."""
     async with AsyncExitStack() as ends:
         ends.push_async_callback(open_orders.database.close)
-        sender = asyncio.create_task(open_orders.sender.run(), name="outbox")
-        ends.push_async_callback(_end, sender)
+        for name, loop in (("insights", open_orders.refresher.run), ("outbox", open_orders.sender.run)):
+            ends.push_async_callback(_end, asyncio.create_task(loop(), name=name))
         for worker in open_orders.workers:
             await ends.enter_async_context(worker)
         yield

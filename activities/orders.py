@@ -51,7 +51,7 @@ class OrderActivities:
     @activity.defn
     async def change_address(self, step: Step[SaveAddress]) -> None:
         effect = step.effect
-        await self._store.change_address(step.order_id, effect.key, effect.ship_to, step.progress)
+        await self._store.change_address(step.order_id, effect.key, effect.ship_to, effect.left, step.progress)
 
     @activity.defn
     async def resend_mail(self, step: Step[ResendMail]) -> bool:

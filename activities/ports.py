@@ -31,7 +31,9 @@ class OrderStore(Protocol):
 
     async def save(self, progress: Progress) -> None: ...
 
-    async def change_address(self, order_id: str, key: str, address: Address, progress: Progress | None) -> None: ...
+    async def change_address(
+        self, order_id: str, key: str, address: Address, left: tuple[str, ...], progress: Progress | None
+    ) -> None: ...
 
     async def resend_mail(self, order_id: str, key: str, mail_key: str, progress: Progress | None) -> bool:
         """Put a copy of a mail into the outbox; false where no such mail was ever written."""

@@ -1,5 +1,6 @@
-"""Counts what this process sends to PostgreSQL, and tells an order's steps from the outbox and its idle looks."""
+"""Counts what this process sends to PostgreSQL, and tells an order's steps from what else a worker does."""
 
+import asyncio
 from collections import Counter
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -10,10 +11,12 @@ from temporalio import activity
 
 OUTBOX = "outbox"
 IDLE_LOOKS = "idle looks at the outbox"
+INSIGHTS = "insights"
+"""The task of this name counts what has changed, for many orders at once."""
 
 
 class Sql(NamedTuple):
-    """Statements and commits by activity; `OUTBOX` for what was sent, `IDLE_LOOKS` for looks that found nothing."""
+    """Statements and commits by activity, or by what else was at work: `OUTBOX`, `IDLE_LOOKS`, `INSIGHTS`."""
 
     statements: Counter[str]
     commits: Counter[str]
@@ -23,7 +26,8 @@ class Sql(NamedTuple):
 
     def of_steps(self) -> tuple[int, int]:
         """Statements and commits of the activities: the same at every run."""
-        return _sum_without(self.statements, OUTBOX, IDLE_LOOKS), _sum_without(self.commits, OUTBOX, IDLE_LOOKS)
+        others = (OUTBOX, IDLE_LOOKS, INSIGHTS)
+        return _sum_without(self.statements, *others), _sum_without(self.commits, *others)
 
     def of_outbox(self) -> tuple[int, int]:
         """Of what was sent: a claim takes all that is due by then, so this varies by a few."""
@@ -81,6 +85,8 @@ class SqlMeter:
 def _whose(touched: bool = True) -> str:
     if activity.in_activity():
         return activity.info().activity_type
+    if (task := asyncio.current_task()) is not None and task.get_name() == INSIGHTS:
+        return INSIGHTS
     return OUTBOX if touched else IDLE_LOOKS
 
 

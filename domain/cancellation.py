@@ -49,14 +49,11 @@ def cancellation_refusal(state: OrderState, message: Cancel) -> str | None:
             return no_fulfillment(state, message.fulfillment_id, seller)
     for index, item in enumerate(message.items or ()):
         line = line_of(state, item.line_id)
-        if line is None:
+        if line is None or seller not in (None, line.seller):
             return f"items.{index}.line_id: the order has no line {item.line_id!r}"
         if item.quantity is not None and item.quantity > line.quantity:
             return f"items.{index}.quantity: {item.quantity} of {line.quantity} ordered"
-    in_scope = _in_scope(state, message)
-    if seller is not None and any(the_line(state, unit.line_id).seller != seller for unit in in_scope):
-        return "by: a seller can cancel its own fulfillments only; name one in fulfillment_id"
-    fates = {_fate(state, unit, message.by) for unit in in_scope}
+    fates = {_fate(state, unit, message.by) for unit in _in_scope(state, message)}
     if fates & {_Fate.FREE, _Fate.ASK}:
         return None
     if _Fate.ASKED in fates:
@@ -106,12 +103,14 @@ def _fate(state: OrderState, unit: Units, by: str) -> _Fate:
 
 
 def _in_scope(state: OrderState, message: Cancel) -> tuple[Units, ...]:
-    """The units the message names, the freest first, no more of a line than it says."""
+    """The units the message names, the freest first, no more of a line than it says; a seller speaks of its own."""
+    seller = seller_of(message.by)
     named = {item.line_id: item.quantity for item in message.items or ()}
     units = [
         unit
         for unit in state.units
-        if (message.fulfillment_id in (None, unit.spot.fulfillment_id))
+        if seller in (None, the_line(state, unit.line_id).seller)
+        and message.fulfillment_id in (None, unit.spot.fulfillment_id)
         and (message.items is None or unit.line_id in named)
     ]
     units.sort(key=lambda unit: _fate(state, unit, message.by))
@@ -147,7 +146,7 @@ def accept_cancel(state: OrderState, message: Cancel, now: datetime) -> tuple[Or
     words += [f"{gone} already on the way: return them after delivery"] if gone else []
     return state, CancelResult(
         what=", ".join(words),
-        status=order_status(state),
+        status=order_status(state, seller_of(message.by)),
         cancelled=cancelled,
         requested=requested,
         refused=gone,

@@ -105,6 +105,35 @@ class StockLevel(Frozen):
         return self.on_hand - self.reserved
 
 
+class Receipt(Body):
+    """Units that came in. `key` is the delivery's: told twice of one item, it counts once."""
+
+    location: PartyId
+    seller: PartyId
+    sku: Sku
+    quantity: Annotated[int, Field(ge=1, le=LEVEL_MAX)]
+    key: Name
+
+
+class Correction(Body):
+    """Units found (`change` above 0) or missed at a count. `key` is the count's: told twice of one item, it counts
+    once.
+    """
+
+    location: PartyId
+    seller: PartyId
+    sku: Sku
+    change: Annotated[int, Field(ge=-LEVEL_MAX, le=LEVEL_MAX)]
+    key: Name
+    reason: OptionalLine = "counted"
+
+
+class StockMoved(StockLevel):
+    """The level as it is now. `repeated`: the key was told of this item before, and nothing was moved this time."""
+
+    repeated: bool = False
+
+
 class StockRefused(Frozen):
     """Why stock cannot be loaded, received or corrected so; nothing was changed."""
 

@@ -1,5 +1,6 @@
 """How a customer or seller is reached: looked up when a mail is sent, never carried by an order's messages."""
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from domain.model import Frozen
@@ -30,3 +31,5 @@ class CustomerContact(Frozen):
     email: str
     time_zone: str
     address: Address
+    earlier_addresses: Mapping[str, Address] = {}
+    """By fulfillment, for those that had left before the address was changed."""

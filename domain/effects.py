@@ -127,8 +127,11 @@ class VoidRest(_Effect):
 
 
 class SaveAddress(_Effect):
+    """`left` are the fulfillments that have left altogether: theirs stays the address of before."""
+
     kind: Literal["save_address"] = "save_address"
     ship_to: Address
+    left: tuple[str, ...] = ()
 
 
 class ResendMail(_Effect):

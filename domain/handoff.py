@@ -14,6 +14,7 @@ from domain.order import (
     emit,
     log,
     move_all,
+    parcels_beside,
     post,
     stock_items,
     the_fulfillment,
@@ -60,7 +61,8 @@ def ship_refusal(state: OrderState, message: Ship) -> str | None:
     if message.tracking_number is not None and len(shipped) > 1:
         return f"tracking_number: {len(shipped)} parcels are packed; give each its own in parcels"
     asked = {parcel_id for request in state.requests for parcel_id in request.parcel_ids}
-    numbers = {(p.carrier, p.tracking_number) for p in state.parcels if p.tracking_number}
+    beside = parcels_beside(state, message.fulfillment_id)
+    numbers = {(p.carrier, p.tracking_number) for p in beside if p.tracking_number}
     seen: set[str] = set()
     for index, one in enumerate(shipped):
         where = f"parcels.{index}" if message.parcels is not None else ""

@@ -1,8 +1,12 @@
 """What insights count, per calendar day of the marketplace's zone, and the days that are looked at."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
 
 from domain.model import Frozen
 
@@ -13,8 +17,23 @@ TINY_SAMPLE = 30
 """Below so many orders or parcels a share says little, and it is said so."""
 
 WINDOW_DAYS = 30
-WINDOW_DAYS_MAX = 3_660
-"""Ten years."""
+
+DAY = r"^(19[7-9][0-9]|2[01][0-9]{2})-[0-9]{2}-[0-9]{2}$"
+"""Like the moments of an order: in the years 1970 to 2199."""
+
+
+def _from_iso(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(DAY, value):
+        raise ValueError("must be a day like 2026-11-01, 1970 to 2199")
+    return value
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_from_iso),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": DAY}, mode="validation"),
+]
+"""A calendar day from outside."""
 
 
 class Basis(StrEnum):
@@ -98,27 +117,13 @@ def window_until(last: date, days: int) -> Window:
 
 
 def window_of(first: date | None, last: date | None, today: date) -> Window:
-    """As asked for; without a last day until today, without a first one so many days. Ask `window_refusal` first."""
+    """As asked for, whichever of the two is the earlier one; until today without a last day, so many days without a
+    first one.
+    """
     last = last or today
-    return Window(first=first, last=last) if first else window_until(last, WINDOW_DAYS)
-
-
-def window_refusal(first: date | None, last: date | None, today: date) -> str | None:
-    """Why these days cannot be looked at, in a sentence that names the field; or None."""
-    for name, day in (("from", first), ("until", last)):
-        if day is not None and not _EARLIEST <= day <= _LATEST:
-            return f"{name}: must lie between {_EARLIEST} and {_LATEST}"
     if first is None:
-        return None
-    last = last or today
-    if first > last:
-        return f"from: {first} is after {last}"
-    if (last - first).days >= WINDOW_DAYS_MAX:
-        return f"from: more than {WINDOW_DAYS_MAX} days before {last}"
-    return None
-
-
-_EARLIEST, _LATEST = date(1970, 1, 1), date(2199, 12, 31)
+        return window_until(last, WINDOW_DAYS)
+    return Window(first=min(first, last), last=max(first, last))
 
 
 # -- arithmetic ----------------------------------------------------------------------
@@ -131,20 +136,3 @@ def share(part: int, whole: int) -> float | None:
 
 def orders_in(counts: Iterable[Count]) -> int:
     return sum(count.orders for count in counts)
-
-
-def totals_by(counts: Iterable[Count], field: str) -> Mapping[str, Count]:
-    """Added up over everything but this field."""
-    totals: dict[str, Count] = {}
-    for count in counts:
-        key = str(getattr(count, field))
-        so_far = totals.get(key, Count())
-        totals[key] = Count.model_validate(
-            {
-                field: getattr(count, field),
-                "orders": so_far.orders + count.orders,
-                "units": so_far.units + count.units,
-                "amount": so_far.amount + count.amount,
-            }
-        )
-    return totals

@@ -9,6 +9,8 @@ from domain.model import Frozen
 
 ROWS = 50
 ROWS_MAX = 1_000
+PLANNED_SKUS_MAX = 1_000
+"""Stock is planned for so many SKUs at once, those that are wanted the most."""
 
 
 class ReportName(StrEnum):
@@ -62,8 +64,7 @@ class ReportSpec(Frozen):
     """The moment whose day must lie in the window; None where the report has windows of its own."""
 
     columns: tuple[Column, ...]
-    of_marketplace_only: bool = False
-    of_one_seller_only: bool = False
+    not_for_sellers: bool = False
     in_all: str = "orders"
     """What its sample counts."""
 
@@ -106,16 +107,7 @@ def access_refusal(caller: Caller, seller: str | None, spec: ReportSpec) -> str 
     if caller.scope is Scope.SELLER:
         if seller not in (None, caller.seller):
             return f"seller: this key is of {caller.seller}"
-        return f"report: {spec.name} is not for sellers" if spec.of_marketplace_only else None
-    return None
-
-
-def question_refusal(seller: str | None, spec: ReportSpec) -> str | None:
-    """Why the report cannot be made for one seller, or for all; or None."""
-    if spec.of_marketplace_only and seller is not None:
-        return f"seller: {spec.name} is of the whole marketplace"
-    if spec.of_one_seller_only and seller is None:
-        return f"seller: whose? {spec.name} is of one seller"
+        return f"report: {spec.name} is not for sellers" if spec.not_for_sellers else None
     return None
 
 
@@ -190,7 +182,7 @@ _SPECS = (
         definition=f"Orders placed in the window, by whose lines are in them. {_REVENUE}",
         counted_by=Basis.PLACED,
         columns=(_SELLER, _column("name", Kind.TEXT), _CURRENCY, *_SALES),
-        of_marketplace_only=True,
+        not_for_sellers=True,
     ),
     ReportSpec(
         name=ReportName.PEAK_HOURS,
@@ -264,9 +256,9 @@ _SPECS = (
         name=ReportName.BOUGHT_TOGETHER,
         title="Bought together",
         definition=(
-            f"Pairs of products in {PAIR_ORDERS_MIN} orders and more, cancelled units left out, with the share of either "
-            "product's orders that have the other one too, and how many times as often that is as by chance; orders of "
-            f"more than {PAIRED_PRODUCTS_MAX} products are left out."
+            f"Pairs of products in at least {PAIR_ORDERS_MIN} orders, cancelled units left out, with the share of "
+            "either product's orders that have the other one too, and how many times as often that is as by chance; "
+            f"orders of more than {PAIRED_PRODUCTS_MAX} products are left out."
         ),
         counted_by=Basis.PLACED,
         columns=(
@@ -376,7 +368,7 @@ _SPECS = (
         ),
         counted_by=None,
         columns=(_SELLER, *_METRIC),
-        of_marketplace_only=True,
+        not_for_sellers=True,
         in_all="orders and parcels",
     ),
     ReportSpec(
@@ -386,10 +378,11 @@ _SPECS = (
             "Days of cover = free units / units wanted a day. Reorder point = units a day x lead time + z x standard "
             "deviation of a day's units x square root of the lead time, where z is that of the service level (1.64 for "
             "95%); wanted is what was ordered and not cancelled, or cancelled because there was none; free is what is "
-            "on hand now and not reserved, less what customers wait for."
+            f"on hand now and not reserved, less what customers wait for; at most the {PLANNED_SKUS_MAX:,} most wanted."
         ),
         counted_by=Basis.PLACED,
         columns=(
+            _SELLER,
             _SKU,
             _TITLE,
             _column("available", title="Free"),
@@ -403,7 +396,6 @@ _SPECS = (
             _column("reorder", Kind.FLAG, "Order now"),
             _column("missing", title="Units missing"),
         ),
-        of_one_seller_only=True,
         in_all="units",
     ),
 )

@@ -98,7 +98,7 @@ def caused_by(state: OrderState, cause: str) -> OrderState:
 
 
 def update_cause(state: OrderState, update_id: str) -> str:
-    """Whoever sends an update chooses its id: any text, and the engine tells two apart within one run only."""
+    """Whoever sends an update chooses its id: any text, and may choose the same one much later."""
     run = dict(state.numbers).get(RUN, 0)
     return f"update-{sha256(f'{run}:{update_id}'.encode()).hexdigest()[:20]}"
 
@@ -160,10 +160,20 @@ def units_in(state: OrderState, fulfillment_id: str, *places: Place) -> tuple[Un
     )
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def units_of_parcel(state: OrderState, parcel_id: str, *places: Place) -> tuple[Units, ...]:
     return tuple(
         unit for unit in state.units if unit.spot.parcel_id == parcel_id and (not places or unit.spot.place in places)
     )
+
+
+def parcels_beside(state: OrderState, fulfillment_id: str) -> tuple[Parcel, ...]:
+    """All of its seller: whether another's parcel has some tracking number is not to be learnt by trying it."""
+    seller = the_fulfillment(state, fulfillment_id).seller
+    return tuple(p for p in state.parcels if the_fulfillment(state, p.fulfillment_id).seller == seller)
 
 
 def is_pending(state: OrderState, line_id: str) -> bool:

@@ -16,6 +16,7 @@ from domain.order import (
     log,
     move_all,
     parcel_of,
+    parcels_beside,
     post,
     seller_of,
     the_fulfillment,
@@ -248,7 +249,8 @@ def accept_confirm_delivery(state: OrderState, message: ConfirmDelivery, now: da
 
 def correct_tracking_refusal(state: OrderState, message: CorrectTracking) -> str | None:
     parcel = parcel_of(state, message.parcel_id)
-    if parcel is None:
+    seller = seller_of(message.by)
+    if parcel is None or seller not in (None, the_fulfillment(state, parcel.fulfillment_id).seller):
         return f"parcel_id: the order has no parcel {message.parcel_id!r}"
     if parcel.stage is not ParcelStage.SHIPPED:
         return f"parcel_id: {parcel.parcel_id} has not been handed over; ship takes its number"
@@ -256,10 +258,7 @@ def correct_tracking_refusal(state: OrderState, message: CorrectTracking) -> str
         return f"parcel_id: {parcel.parcel_id} is delivered"
     if parcel.status is CarrierStatus.RETURNED:
         return f"parcel_id: {parcel.parcel_id} came back"
-    seller = seller_of(message.by)
-    if seller not in (None, the_fulfillment(state, parcel.fulfillment_id).seller):
-        return f"parcel_id: the order has no parcel {message.parcel_id!r}"
-    for other in state.parcels:
+    for other in parcels_beside(state, parcel.fulfillment_id):
         if (other.carrier, other.tracking_number) == (message.carrier, message.tracking_number):
             return f"tracking_number: {message.tracking_number} is on {other.parcel_id}"
     return number_refusal(message.carrier, message.tracking_number)

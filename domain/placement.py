@@ -10,7 +10,7 @@ from domain.effects import Authorize
 from domain.inventory import reserve_pending
 from domain.messages import UpdatePayment
 from domain.money import line_totals
-from domain.order import SYSTEM, edit, emit, key_for, log, money_text, post
+from domain.order import SYSTEM, counted, edit, emit, key_for, log, money_text, post
 from domain.placing import PlaceOrder
 from domain.requests import ListedLine, PaymentOutcome
 from domain.state import Line, LineMoney, OrderState, Payment, Phase, Totals
@@ -71,7 +71,7 @@ def placed(order: PlaceOrder, listed: tuple[ListedLine, ...], origin: datetime, 
 
 def placed_entry(order: PlaceOrder, at: datetime) -> Entry:
     """The first line of the timeline; `record_order` writes it with the order's other rows."""
-    summary = f"{len(order.lines)} lines, {amount_text(order.total, order.currency)}"
+    summary = f"{counted(len(order.lines), 'line')}, {amount_text(order.total, order.currency)}"
     return Entry(seq=1, occurred_at=at, received_at=at, who="customer", what="placed", summary=summary)
 
 

@@ -42,7 +42,8 @@ def accept_change_address(state: OrderState, message: ChangeAddress, now: dateti
     """The address goes to PostgreSQL; neither the timeline nor a mail repeats it."""
     state = log(state, now, message.by, "address_changed", "Another address was given", why=message.reason)
     state, key = caused_key(state, "address")
-    state = emit(state, SaveAddress(key=key, ship_to=message.ship_to))
+    left = tuple(f.fulfillment_id for f in state.fulfillments if not units_in(state, f.fulfillment_id, *BEFORE_HANDOFF))
+    state = emit(state, SaveAddress(key=key, ship_to=message.ship_to, left=left))
     gone = units_where(state, lambda u: u.spot.place in (Place.SHIPPED, Place.DELIVERED))
     mail = mails.AddressChangedMail(
         key=f"{key}:mail",

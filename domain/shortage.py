@@ -12,6 +12,7 @@ from domain.money import drop_units
 from domain.order import (
     SYSTEM,
     caused_key,
+    counted,
     edit,
     edit_line,
     emit,
@@ -56,7 +57,7 @@ def reserved(state: OrderState, effect: Reserve, found: Reservation, now: dateti
     state, made = _assign(state, found.allocations, _PENDING, not_short, effect.key, now)
     state, short = _open_shortages(state, found, now)
     text = _made_text(state, made) or "nothing"
-    state = log(state, now, SYSTEM, "inventory_checked", f"Reserved: {text}; {len(short)} lines short")
+    state = log(state, now, SYSTEM, "inventory_checked", f"Reserved: {text}; {counted(len(short), 'line')} short")
     if short:
         state = post(state, letters.out_of_stock(state, short, f"{effect.key}:out_of_stock", bool(made)))
     return _announce(state, made, now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from domain.effects import Effect
 from domain.mails import Mail
@@ -269,6 +269,13 @@ class Phase(StrEnum):
     CLOSED = "closed"
 
 
+class Answered(Frozen):
+    """An update that an earlier run has obeyed, and what it was told."""
+
+    update_id: str
+    answer: dict[str, Any]
+
+
 class OrderState(Frozen):
     order_id: str
     customer_id: str
@@ -335,3 +342,6 @@ class OrderState(Frozen):
     version: int = 0
     page: str = ""
     """Where support sees it in the web."""
+
+    answered: tuple[Answered, ...] = ()
+    """On the way into the next run only: whoever sends one of them again gets the same answer."""

@@ -20,15 +20,17 @@ _ISSUE_FLAGS = {
 }
 
 
-def order_status(state: OrderState) -> OrderStatus:
-    """Derived from the units, cancelled ones set aside; Amazon's words and Delivered.
+def order_status(state: OrderState, seller: str | None = None) -> OrderStatus:
+    """Derived from the units, cancelled ones set aside; Amazon's words and Delivered. Of one seller's units alone
+    where it is named: what a seller is told.
 
     Lost and returned units are set aside too once something else was delivered: what was done
     about them stands in the timeline, and a reship that arrived makes the order Delivered.
     """
-    places = {unit.spot.place for unit in state.units} - {Place.CANCELLED}
+    lines = {line.line_id: line for line in state.lines if seller in (None, line.seller)}
+    places = {unit.spot.place for unit in state.units if unit.line_id in lines} - {Place.CANCELLED}
     if not places:
-        short = all(line.short_units == line.quantity for line in state.lines)
+        short = all(line.short_units == line.quantity for line in lines.values())
         return OrderStatus.UNFULFILLABLE if short else OrderStatus.CANCELED
     if state.phase in (Phase.PLACED, Phase.PAYING):
         return OrderStatus.PENDING

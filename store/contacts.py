@@ -39,4 +39,7 @@ class Contacts:
             email=row.email,
             time_zone=row.time_zone,
             address=Address.model_validate(row.address),
+            earlier_addresses={
+                part: Address.model_validate(address) for part, address in row.earlier_addresses.items()
+            },
         )

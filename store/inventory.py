@@ -7,7 +7,7 @@ from sqlalchemy import Select, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.business_calendar import calendar_refusal
-from domain.catalog import LEVEL_MAX, Catalog, StockLevel, StockRefused
+from domain.catalog import LEVEL_MAX, Catalog, Correction, Receipt, StockLevel, StockMoved, StockRefused
 from store.backorders import allocate_to_waiting
 from store.database import Database
 from store.movements import Movement, move_stock
@@ -47,17 +47,11 @@ class Inventory:
             return StockRefused(reason=str(refused))
         return None
 
-    async def receive(self, location: str, seller: str, sku: str, quantity: int, key: str) -> StockLevel | StockRefused:
-        """Units that came in; `key` is the delivery's, so that one told twice counts once."""
-        if quantity <= 0:
-            return StockRefused(reason=f"quantity: {quantity} units cannot come in")
-        return await self._move(Movement(f"received:{key}", location, seller, sku, "received", on_hand_delta=quantity))
+    async def receive(self, receipt: Receipt) -> StockMoved | StockRefused:
+        return await self._move(_movement("received", receipt, receipt.quantity, "received"))
 
-    async def correct(
-        self, location: str, seller: str, sku: str, change: int, key: str, reason: str
-    ) -> StockLevel | StockRefused:
-        """Units found or missed at a count. What is reserved stays: its seller rejects those lines in the orders."""
-        return await self._move(Movement(f"corrected:{key}", location, seller, sku, reason, on_hand_delta=change))
+    async def correct(self, correction: Correction) -> StockMoved | StockRefused:
+        return await self._move(_movement("corrected", correction, correction.change, correction.reason))
 
     async def is_own_location(self, seller: str, location: str) -> bool:
         query = select(locations.c.location_id).where(
@@ -76,7 +70,7 @@ class Inventory:
         async with self._database.statement() as connection:
             return tuple(StockLevel.model_validate(row._asdict()) for row in await connection.execute(query))
 
-    async def _move(self, movement: Movement) -> StockLevel | StockRefused:
+    async def _move(self, movement: Movement) -> StockMoved | StockRefused:
         query = _LEVELS.where(
             stock.c.location_id == movement.location_id,
             stock.c.seller_id == movement.seller_id,
@@ -84,20 +78,32 @@ class Inventory:
         )
         try:
             async with self._database.transaction() as connection:
-                await _change(connection, [movement])
-                return StockLevel.model_validate((await connection.execute(query)).one()._asdict())
+                told = (await _change(connection, [movement])).get(movement.key)
+                if told not in (None, movement.on_hand_delta):
+                    raise _Refused(f"key: {told} units of {movement.sku} were told of by this key before")
+                level = (await connection.execute(query)).one()._asdict()
+                return StockMoved.model_validate({**level, "repeated": told is not None})
         except _Refused as refused:
             return StockRefused(reason=str(refused))
+
+
+def _movement(kind: str, told: Receipt | Correction, change: int, reason: str) -> Movement:
+    """One delivery note has many items, and each of them counts once."""
+    key = f"{kind}:{told.location}:{told.seller}:{told.sku}:{told.key}"
+    return Movement(key, told.location, told.seller, told.sku, reason, on_hand_delta=change)
 
 
 class _Refused(Exception):
     """Takes the transaction back; never leaves this module."""
 
 
-async def _change(connection: AsyncConnection, movements: Sequence[Movement]) -> None:
-    """Change what is on hand, and give what is free then to those who wait."""
+async def _change(connection: AsyncConnection, movements: Sequence[Movement]) -> dict[str, int]:
+    """Change what is on hand, and give what is free then to those who wait.
+
+    Gives the movements that were there before, which move nothing now: how many units each has moved by key.
+    """
     if not movements:
-        return
+        return {}
     rows = [
         {"location_id": m.location_id, "seller_id": m.seller_id, "sku": m.sku, "on_hand": 0, "reserved": 0}
         for m in movements
@@ -111,11 +117,10 @@ async def _change(connection: AsyncConnection, movements: Sequence[Movement]) ->
         (row.location_id, row.seller_id, row.sku): row
         for row in await connection.execute(_LOCK_LEVELS, {"levels": rows})
     }
-    done = set(
-        await connection.scalars(
-            select(stock_movements.c.key).where(stock_movements.c.key.in_([m.key for m in movements]))
-        )
+    told = select(stock_movements.c.key, stock_movements.c.on_hand_delta).where(
+        stock_movements.c.key.in_([m.key for m in movements])
     )
+    done = {row.key: row.on_hand_delta for row in await connection.execute(told)}
     new = [m for m in movements if m.key not in done]
     for movement in new:
         level = levels[movement.location_id, movement.seller_id, movement.sku]
@@ -126,6 +131,7 @@ async def _change(connection: AsyncConnection, movements: Sequence[Movement]) ->
             )
     if await move_stock(connection, new):
         await allocate_to_waiting(connection, {(m.location_id, m.seller_id, m.sku) for m in new if m.on_hand_delta > 0})
+    return done
 
 
 async def _save_catalog(connection: AsyncConnection, catalog: Catalog) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Select, Text, bindparam, cast, exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from domain.outbox import OutboxKind
 from domain.placing import Address, PlaceOrder
@@ -37,12 +37,15 @@ class Orders:
         async with self._database.statement() as connection:
             await save_progress(connection, progress, result)
 
-    async def change_address(self, order_id: str, key: str, address: Address, progress: Progress | None) -> None:
+    async def change_address(
+        self, order_id: str, key: str, address: Address, left: tuple[str, ...], progress: Progress | None
+    ) -> None:
+        """Fulfillments that have `left` keep the address that they left for."""
         new = {"order_id": order_id, "address": address.model_dump(mode="json")}
         async with self._database.transaction() as connection:
             # Once per key: a late second try must not undo the change that came after it.
             effect = {"key": key, "order_id": order_id, "result": {}}
-            await connection.execute(_CHANGE_ADDRESS, {"effect": [effect], "contact": [new]})
+            await connection.execute(_CHANGE_ADDRESS, {"effect": [effect], "contact": [new], "left": [*left]})
             if progress is not None:
                 await save_progress(connection, progress)
 
@@ -79,10 +82,18 @@ class Orders:
 def _change_address() -> Select[Any]:
     first = once("effect")
     new = recordset("contact", [order_contacts.c.order_id, order_contacts.c.address])
+    left = func.unnest(bindparam("left", type_=ARRAY(Text))).column_valued("fulfillment_id")
+    kept = select(
+        func.coalesce(func.jsonb_object_agg(left, order_contacts.c.address), cast({}, JSONB))
+    ).scalar_subquery()
     changed = (
         update(order_contacts)
         .where(order_contacts.c.order_id == new.c.order_id, exists(select(first.c.key)))
-        .values(address=new.c.address)
+        .values(
+            address=new.c.address,
+            # What was kept at an earlier change stays.
+            earlier_addresses=kept.op("||")(order_contacts.c.earlier_addresses),
+        )
         .cte("changed")
     )
     return select(func.count()).select_from(first).add_cte(changed)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
 import worker
-from domain.catalog import Catalog, StockRefused
+from domain.catalog import Catalog, Receipt, StockRefused
 from domain.results import PackingList, PackResult, ShipResult, StatusView, TimelineView
 from localstack.mailbox import Mail
 from localstack.stack import Stack
@@ -81,7 +81,9 @@ class Shop:
 
     async def receives(self, sku: str, quantity: int, *, seller: str = "acme", at: str | None = None) -> None:
         """So many units come in at the seller's first location, or `at` another."""
-        level = await self.inventory.receive(at or f"{seller.upper()}-1", seller, sku, quantity, uuid4().hex)
+        level = await self.inventory.receive(
+            Receipt(location=at or f"{seller.upper()}-1", seller=seller, sku=sku, quantity=quantity, key=uuid4().hex)
+        )
         assert not isinstance(level, StockRefused), level
 
     # -- orders ----------------------------------------------------------------------

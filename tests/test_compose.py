@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import urllib.request
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
@@ -31,7 +32,7 @@ from usecases.settings import Settings
 CHECKOUT = Path(__file__).resolve().parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("worker", "starter")
+OURS = ("worker", "web", "starter")
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 START_SECONDS = 60
 _SHOWN = re.compile(r"^#   docker compose run --rm starter (.*)$", flags=re.MULTILINE)
@@ -72,7 +73,27 @@ def worker(image: Path, servers: Stack) -> Iterator[ManagedProcess]:
     )
     process.start()
     deadline = time.monotonic() + START_SECONDS
-    while _health(_environment("worker", servers)["OPENORDERS_METRICS_ADDRESS"]) != 0:
+    while _healthcheck("worker", "127.0.0.1:9464", f"127.0.0.1:{_metrics_port(servers)}") != 0:
+        assert process.running, process.log_tail()
+        assert time.monotonic() < deadline, process.log_tail()
+        time.sleep(0.2)
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="module")
+def web(image: Path, servers: Stack) -> Iterator[ManagedProcess]:
+    """The web of the compose file, healthy; whoever looks first has the schema made."""
+    process = ManagedProcess(
+        "compose web",
+        _command(SERVICES["web"]["command"]),
+        servers.state_dir / "compose-web.log",
+        environ=_environment("web", servers),
+        folder=image,
+    )
+    process.start()
+    deadline = time.monotonic() + START_SECONDS
+    while _healthcheck("web", "127.0.0.1:8080", f"127.0.0.1:{servers.web_port}") != 0:
         assert process.running, process.log_tail()
         assert time.monotonic() < deadline, process.log_tail()
         time.sleep(0.2)
@@ -100,8 +121,10 @@ def test_the_worker_becomes_ready_and_an_order_placed_by_the_starter_is_recorded
         assert done.returncode == 0, f"{command}: {done.stderr}\n{worker.log_tail()}"
         return done.stdout
 
-    for line in _SHOWN.findall((CHECKOUT / "docker-compose.yml").read_text()):
-        starter(*shlex.split(line))
+    shown = [shlex.split(line) for line in _SHOWN.findall((CHECKOUT / "docker-compose.yml").read_text())]
+    assert [words[0] for words in shown] == ["stock", "place", "key"]
+    for words in shown:
+        starter(*words)
     [order] = json.loads(starter("list", "--json"))["orders"]
     assert (order["order_id"], order["total"]) == ("1042", 3239)
     assert json.loads(starter("status", "1042", "--json"))["status"] == "Unshipped"
@@ -110,6 +133,14 @@ def test_the_worker_becomes_ready_and_an_order_placed_by_the_starter_is_recorded
     while not servers.mails.mailbox.all("ada@example.com"):
         assert time.monotonic() < deadline, worker.log_tail()
         time.sleep(0.1)
+
+
+def test_the_web_serves_its_pages_and_its_styles_and_ends_in_time(web: ManagedProcess, servers: Stack) -> None:
+    for path, words in (("/", b"OpenOrders"), ("/static/openorders.css", b"{"), ("/docs", b"swagger-ui")):
+        with urllib.request.urlopen(f"http://127.0.0.1:{servers.web_port}{path}", timeout=30) as answer:
+            assert words in answer.read()
+    web.stop(patience_seconds=float(SERVICES["web"]["stop_grace_period"].removesuffix("s")))
+    assert web.exit_code == 0, web.log_tail()
 
 
 def test_the_starter_says_by_itself_what_it_can_do(image: Path, servers: Stack) -> None:
@@ -171,7 +202,7 @@ def test_every_setting_is_one(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_every_server_that_is_named_is_a_service_and_waited_for(name: str) -> None:
     named = {_host(value) for key, value in _given(name).items() if key.endswith(("ADDRESS", "URL", "HOST"))}
-    named -= {"0.0.0.0"}
+    named -= {"0.0.0.0", "localhost"}  # where it listens itself, and what browsers call
     assert named == set(SERVICES[name]["depends_on"]) == {"postgres", "temporal", "mailpit"}
     for server in named:
         assert SERVICES[name]["depends_on"][server] == {"condition": "service_healthy"}
@@ -239,6 +270,7 @@ def _environment(name: str, servers: Stack) -> dict[str, str]:
         "OPENORDERS_SMTP_HOST": servers.mails.smtp_host,
         "OPENORDERS_SMTP_PORT": str(servers.mails.smtp_port),
         "OPENORDERS_METRICS_ADDRESS": f"127.0.0.1:{_metrics_port(servers)}",
+        "OPENORDERS_WEB_ADDRESS": f"127.0.0.1:{servers.web_port}",
     }
     return {key: ours.get(key, value) for key, value in _given(name).items()} | {"PATH": os.defpath}
 
@@ -250,10 +282,10 @@ def _metrics_port(servers: Stack) -> int:
     return _METRICS_PORTS.setdefault(id(servers), choose(0, "OPENORDERS_METRICS_ADDRESS"))
 
 
-def _health(metrics_address: str) -> int:
-    """The healthcheck of the compose file, asked of our worker's address."""
-    check: list[str] = SERVICES["worker"]["healthcheck"]["test"]
-    command = [part.replace("127.0.0.1:9464", metrics_address) for part in _command(check[1:])]
+def _healthcheck(name: str, inside: str, here: str) -> int:
+    """The one of the compose file, asked of our process's address instead of the container's."""
+    check: list[str] = SERVICES[name]["healthcheck"]["test"]
+    command = [part.replace(inside, here) for part in _command(check[1:])]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 

@@ -205,7 +205,7 @@ def test_starter_plays_an_order(shop: Stack) -> None:
         {
             "starter.py packing_list": "LAMP-OAK",
             "starter.py hold": "hold-1 placed",
-            "starter.py ship": "1 of 1 parcels handed over",
+            "starter.py ship": "1 of 1 parcel handed over",
             "starter.py list": "PartiallyShipped",
             "starter.py check": "all units and money add up",
         },

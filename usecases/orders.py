@@ -27,6 +27,7 @@ from domain.currencies import amount_text
 from domain.decoding import Refusal, decode
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.model import Frozen
+from domain.order import counted
 from domain.placing import PlaceOrder, body_hash
 from domain.requests import KnownOrder, Unavailable
 from domain.results import OrderResult
@@ -117,7 +118,7 @@ class Orders:
                     # One that failed was refused: it may be placed again once the catalog has been mended.
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     memo={BODY_HASH: fingerprint},
-                    static_summary=f"{len(order.lines)} lines, {amount_text(order.total, order.currency)}",
+                    static_summary=f"{counted(len(order.lines), 'line')}, {amount_text(order.total, order.currency)}",
                     rpc_timeout=self._rpc_timeout,
                     request_eager_start=self._eager_start,
                 )

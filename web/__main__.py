@@ -1,7 +1,10 @@
 """The web process: `python -m web` serves the API and the pages until SIGINT or SIGTERM."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -19,9 +22,18 @@ READY = "openorders web: ready"
 
 
 class _Server(uvicorn.Server):
+    """Says when it is ready, and ends with 0 by a signal: uvicorn's own would end by that signal."""
+
     async def startup(self, sockets: list | None = None) -> None:  # type: ignore[type-arg]
         await super().startup(sockets)
         print(READY, flush=True)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 async def run(settings: Settings) -> None:

@@ -9,12 +9,11 @@ from pydantic import BaseModel
 from swagger_ui_bundle import swagger_ui_path
 
 from domain.access import OUTSIDE_MESSAGES
-from domain.catalog import Catalog
+from domain.catalog import Catalog, Correction, Receipt
 from domain.placing import PlaceOrder
 from usecases.schemas import refined
 from web.api.bodies import SCHEMA_NAMES
 from web.api.promises import PromiseRequest
-from web.api.stock import Correction, Receipt
 from web.pages.templates import render
 from web.problems import MEDIA_TYPE, HttpProblem
 

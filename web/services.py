@@ -11,6 +11,7 @@ from temporalio.client import Client
 from adapters.mail.rendering import MailRenderer
 from store.contacts import Contacts
 from store.database import Database
+from store.insights.reading import InsightViews
 from store.inventory import Inventory
 from store.keys import Attempts, Keys
 from store.offers import Offers
@@ -19,24 +20,35 @@ from store.views.order import OrderViews
 from store.views.orders import OrderLists
 from store.views.sellers import SellerViews
 from store.views.stock import StockViews
+from store.views.support import SupportViews
+from usecases.delivery import Delivery
+from usecases.insights import Insights
 from usecases.orders import Orders
 from usecases.settings import Settings
 from usecases.signatures import Signatures
+from usecases.stocking import Stocking
 from usecases.watching import Watch
 
 
 @dataclass(frozen=True)
 class Services:
     settings: Settings
+    namespace: str
+    """Temporal's, for links into its UI."""
+
     database: Database
     orders: Orders
+    delivery: Delivery
     store: OrderStore
     contacts: Contacts
     lists: OrderLists
     views: OrderViews
     sellers: SellerViews
     stock: StockViews
+    support: SupportViews
+    insights: Insights
     inventory: Inventory
+    stocking: Stocking
     offers: Offers
     keys: Keys
     attempts: Attempts
@@ -47,18 +59,25 @@ class Services:
 
 def services(settings: Settings, client: Client, database: Database, task_queue: str) -> Services:
     assert settings.secret_key is not None, "load_web_settings() asks for it"
-    store, views = OrderStore(database), OrderViews(database)
+    store, views, sellers = OrderStore(database), OrderViews(database), SellerViews(database)
+    orders = Orders(client, store, task_queue=task_queue)
+    inventory = Inventory(database)
     return Services(
         settings=settings,
+        namespace=client.namespace,
         database=database,
-        orders=Orders(client, store, task_queue=task_queue),
+        orders=orders,
+        delivery=Delivery(orders, sellers),
         store=store,
         contacts=Contacts(database),
         lists=OrderLists(database),
         views=views,
-        sellers=SellerViews(database),
+        sellers=sellers,
         stock=StockViews(database),
-        inventory=Inventory(database),
+        support=SupportViews(database),
+        insights=Insights(InsightViews(database), settings.time_zone),
+        inventory=inventory,
+        stocking=Stocking(inventory),
         offers=Offers(database),
         keys=Keys(database),
         attempts=Attempts(database),

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.charging import ask_to_void_rest, rest_to_void
     from domain.decoding import Refusal, decode
     from domain.handoff import tracking_of
-    from domain.order import RUN, edit, is_pending, numbered, the_parcel, update_cause
+    from domain.order import RUN, counted, edit, is_pending, numbered, seller_of, the_parcel, update_cause
     from domain.placement import open_order, placed
     from domain.placing import PlaceOrder
     from domain.results import (
@@ -38,6 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.state import OrderState, Parcel, ParcelStage, Phase
     from domain.status import is_at_rest, order_status
     from domain.views import order_result, packing_list_view, status_view, timeline_view
+    from workflows.answers import Answers, answered_once, is_answered
     from workflows.attributes import typed_search_attributes
     from workflows.open_order import OpenOrder
     from workflows.steps import store_step
@@ -58,8 +59,11 @@ class OrderWorkflow:
     def __init__(self, *arguments: Any) -> None:
         self._order: OpenOrder | None = None
         self._ended = False
+        self.answers = Answers()
         if workflow.info().continued_run_id is not None:
             state = OrderState.model_validate(arguments[0])
+            self.answers = Answers(state.answered)
+            state = edit(state, answered=())
             self._order = OpenOrder(state, saved=state)
 
     @workflow.run
@@ -132,8 +136,9 @@ class OrderWorkflow:
             if order.may_close:
                 return
             order.state, _ = numbered(order.state, RUN)
-            # Told anew: one that was unset would come over as null, and no worker could read the next run.
-            workflow.continue_as_new(args=[order.state], search_attributes=typed_search_attributes(order.state))
+            # Attributes too: one that was unset would come over as null, and no worker could read the next run.
+            state = edit(order.state, answered=self.answers.kept())
+            workflow.continue_as_new(args=[state], search_attributes=typed_search_attributes(state))
 
     async def _close(self, order: OpenOrder) -> OrderResult:
         """Void what is left of the authorization; then nothing waits for anything any more."""
@@ -154,6 +159,8 @@ class OrderWorkflow:
 
     def _check(self, name: str, body: type[BaseModel], arguments: tuple[Any, ...]) -> None:
         """For validators: raises the refusal to the caller, and leaves no event."""
+        if is_answered(self.answers):
+            return
         message = decode(body, arguments)
         if isinstance(message, Refusal):
             raise _failure("InvalidMessage", message.reason)
@@ -208,12 +215,12 @@ class OrderWorkflow:
         assert self._order is not None
         return self._order
 
-    @property
-    def _status(self) -> str:
-        return order_status(self._open.state)
+    def _status(self, by: str) -> str:
+        """The order's; for a seller that of its own units."""
+        return order_status(self._open.state, seller_of(by))
 
-    def _accepted(self, what: str, about: str | None = None) -> Accepted:
-        return Accepted(what=what, status=self._status, id=about)
+    def _accepted(self, by: str, what: str, about: str | None = None) -> Accepted:
+        return Accepted(what=what, status=self._status(by), id=about)
 
     # -- signals -----------------------------------------------------------------------------
 
@@ -251,6 +258,7 @@ class OrderWorkflow:
     # -- updates -----------------------------------------------------------------------------
 
     @workflow.update(description=_SAYS["cancel"])
+    @answered_once
     async def cancel(self, *arguments: Any) -> CancelResult:
         _, answer = await self._obey("cancel", m.Cancel, arguments)
         return CancelResult.model_validate(answer)
@@ -260,19 +268,21 @@ class OrderWorkflow:
         self._check("cancel", m.Cancel, arguments)
 
     @workflow.update(description=_SAYS["pack"])
+    @answered_once
     async def pack(self, *arguments: Any) -> PackResult:
         message, parcel_ids = await self._obey("pack", m.Pack, arguments)
-        what = f"{len(parcel_ids)} parcels of {message.fulfillment_id} packed"
-        return PackResult(what=what, status=self._status, parcel_ids=parcel_ids)
+        what = f"{counted(len(parcel_ids), 'parcel')} of {message.fulfillment_id} packed"
+        return PackResult(what=what, status=self._status(message.by), parcel_ids=parcel_ids)
 
     @pack.validator
     def check_pack(self, *arguments: Any) -> None:
         self._check("pack", m.Pack, arguments)
 
     @workflow.update(description=_SAYS["ship"])
+    @answered_once
     async def ship(self, *arguments: Any) -> ShipResult:
         """Answers when the parcels have left, which for some waits for a label."""
-        _, parcel_ids = await self._obey("ship", m.Ship, arguments)
+        message, parcel_ids = await self._obey("ship", m.Ship, arguments)
         order = self._open
 
         def parcels() -> list[Parcel]:
@@ -282,50 +292,57 @@ class OrderWorkflow:
         left = [parcel for parcel in parcels() if parcel.stage is ParcelStage.SHIPPED]
         if not left:
             raise _failure("Refused", "no label could be bought: give carrier and tracking_number")
-        what = f"{len(left)} of {len(parcel_ids)} parcels handed over"
-        return ShipResult(what=what, status=self._status, parcels=tuple(tracking_of(parcel) for parcel in left))
+        what = f"{len(left)} of {counted(len(parcel_ids), 'parcel')} handed over"
+        return ShipResult(
+            what=what, status=self._status(message.by), parcels=tuple(tracking_of(parcel) for parcel in left)
+        )
 
     @ship.validator
     def check_ship(self, *arguments: Any) -> None:
         self._check("ship", m.Ship, arguments)
 
     @workflow.update(description=_SAYS["unpack"])
+    @answered_once
     async def unpack(self, *arguments: Any) -> Accepted:
         message, _ = await self._obey("unpack", m.Unpack, arguments)
-        return self._accepted(f"parcels of {message.fulfillment_id} unpacked")
+        return self._accepted(message.by, f"parcels of {message.fulfillment_id} unpacked")
 
     @unpack.validator
     def check_unpack(self, *arguments: Any) -> None:
         self._check("unpack", m.Unpack, arguments)
 
     @workflow.update(description=_SAYS["confirm_delivery"])
+    @answered_once
     async def confirm_delivery(self, *arguments: Any) -> Accepted:
-        await self._obey("confirm_delivery", m.ConfirmDelivery, arguments)
-        return self._accepted("delivery confirmed")
+        message, _ = await self._obey("confirm_delivery", m.ConfirmDelivery, arguments)
+        return self._accepted(message.by, "delivery confirmed")
 
     @confirm_delivery.validator
     def check_confirm_delivery(self, *arguments: Any) -> None:
         self._check("confirm_delivery", m.ConfirmDelivery, arguments)
 
     @workflow.update(description=_SAYS["reject_lines"])
+    @answered_once
     async def reject_lines(self, *arguments: Any) -> Accepted:
         message, _ = await self._obey("reject_lines", m.RejectLines, arguments)
-        return self._accepted(f"units of {message.fulfillment_id} rejected; other stock is looked for")
+        return self._accepted(message.by, f"units of {message.fulfillment_id} rejected; other stock is looked for")
 
     @reject_lines.validator
     def check_reject_lines(self, *arguments: Any) -> None:
         self._check("reject_lines", m.RejectLines, arguments)
 
     @workflow.update(description=_SAYS["answer_cancellation"])
+    @answered_once
     async def answer_cancellation(self, *arguments: Any) -> Accepted:
         message, _ = await self._obey("answer_cancellation", m.AnswerCancellation, arguments)
-        return self._accepted(f"{message.request_id}: {message.answer}ed", message.request_id)
+        return self._accepted(message.by, f"{message.request_id}: {message.answer}ed", message.request_id)
 
     @answer_cancellation.validator
     def check_answer_cancellation(self, *arguments: Any) -> None:
         self._check("answer_cancellation", m.AnswerCancellation, arguments)
 
     @workflow.update(description=_SAYS["choose_for_shortage"])
+    @answered_once
     async def choose_for_shortage(self, *arguments: Any) -> ShortageResult:
         """A substitute is promised once it is reserved, so the answer waits for that."""
         message, substitute = await self._obey("choose_for_shortage", m.ChooseForShortage, arguments)
@@ -335,22 +352,26 @@ class OrderWorkflow:
             await workflow.wait_condition(lambda: not is_pending(order.state, substitute))
             if shortage_of(order.state, substitute) is not None:
                 what += ", but it is out of stock by now as well"
-        return ShortageResult(what=what, status=self._status, choice=message.choice, substitute_line_id=substitute)
+        return ShortageResult(
+            what=what, status=self._status(message.by), choice=message.choice, substitute_line_id=substitute
+        )
 
     @choose_for_shortage.validator
     def check_choose_for_shortage(self, *arguments: Any) -> None:
         self._check("choose_for_shortage", m.ChooseForShortage, arguments)
 
     @workflow.update(description=_SAYS["change_address"])
+    @answered_once
     async def change_address(self, *arguments: Any) -> Accepted:
-        await self._obey("change_address", m.ChangeAddress, arguments)
-        return self._accepted("address changed for everything that has not left")
+        message, _ = await self._obey("change_address", m.ChangeAddress, arguments)
+        return self._accepted(message.by, "address changed for everything that has not left")
 
     @change_address.validator
     def check_change_address(self, *arguments: Any) -> None:
         self._check("change_address", m.ChangeAddress, arguments)
 
     @workflow.update(description=_SAYS["update_payment"])
+    @answered_once
     async def update_payment(self, *arguments: Any) -> MoneyResult:
         """Answers when the provider has."""
         message, key = await self._obey("update_payment", m.UpdatePayment, arguments)
@@ -358,7 +379,7 @@ class OrderWorkflow:
         reasons = [payment.declined_because for payment in state.payments if payment.status == "declined"]
         return MoneyResult(
             what="declined" if reasons else "authorized",
-            status=self._status,
+            status=self._status(message.by),
             done=not reasons,
             amount=sum(payment.amount for payment in message.payments),
             refused_because="; ".join(sorted({reason or "" for reason in reasons})) or None,
@@ -369,51 +390,57 @@ class OrderWorkflow:
         self._check("update_payment", m.UpdatePayment, arguments)
 
     @workflow.update(description=_SAYS["hold"])
+    @answered_once
     async def hold(self, *arguments: Any) -> Accepted:
-        _, hold_id = await self._obey("hold", m.HoldOrder, arguments)
-        return self._accepted(f"{hold_id} placed", hold_id)
+        message, hold_id = await self._obey("hold", m.HoldOrder, arguments)
+        return self._accepted(message.by, f"{hold_id} placed", hold_id)
 
     @hold.validator
     def check_hold(self, *arguments: Any) -> None:
         self._check("hold", m.HoldOrder, arguments)
 
     @workflow.update(description=_SAYS["release_hold"])
+    @answered_once
     async def release_hold(self, *arguments: Any) -> Accepted:
         message, _ = await self._obey("release_hold", m.ReleaseHold, arguments)
-        return self._accepted(f"{message.hold_id} released", message.hold_id)
+        return self._accepted(message.by, f"{message.hold_id} released", message.hold_id)
 
     @release_hold.validator
     def check_release_hold(self, *arguments: Any) -> None:
         self._check("release_hold", m.ReleaseHold, arguments)
 
     @workflow.update(description=_SAYS["correct_tracking"])
+    @answered_once
     async def correct_tracking(self, *arguments: Any) -> Accepted:
         message, _ = await self._obey("correct_tracking", m.CorrectTracking, arguments)
-        return self._accepted(f"{message.parcel_id}: {message.carrier} {message.tracking_number}")
+        return self._accepted(message.by, f"{message.parcel_id}: {message.carrier} {message.tracking_number}")
 
     @correct_tracking.validator
     def check_correct_tracking(self, *arguments: Any) -> None:
         self._check("correct_tracking", m.CorrectTracking, arguments)
 
     @workflow.update(description=_SAYS["report_issue"])
+    @answered_once
     async def report_issue(self, *arguments: Any) -> Accepted:
-        _, issue_id = await self._obey("report_issue", m.ReportIssue, arguments)
-        return self._accepted(f"{issue_id} opened", issue_id)
+        message, issue_id = await self._obey("report_issue", m.ReportIssue, arguments)
+        return self._accepted(message.by, f"{issue_id} opened", issue_id)
 
     @report_issue.validator
     def check_report_issue(self, *arguments: Any) -> None:
         self._check("report_issue", m.ReportIssue, arguments)
 
     @workflow.update(description=_SAYS["resolve_issue"])
+    @answered_once
     async def resolve_issue(self, *arguments: Any) -> Accepted:
         message, _ = await self._obey("resolve_issue", m.ResolveIssue, arguments)
-        return self._accepted(f"{message.issue_id}: {message.remedy}", message.issue_id)
+        return self._accepted(message.by, f"{message.issue_id}: {message.remedy}", message.issue_id)
 
     @resolve_issue.validator
     def check_resolve_issue(self, *arguments: Any) -> None:
         self._check("resolve_issue", m.ResolveIssue, arguments)
 
     @workflow.update(description=_SAYS["goodwill_refund"])
+    @answered_once
     async def goodwill_refund(self, *arguments: Any) -> MoneyResult:
         """Answers when the provider has."""
         message, key = await self._obey("goodwill_refund", m.GoodwillRefund, arguments)
@@ -422,7 +449,7 @@ class OrderWorkflow:
         done = state.money.refunded - before >= message.amount
         return MoneyResult(
             what="refunded" if done else "refused",
-            status=self._status,
+            status=self._status(message.by),
             done=done,
             amount=message.amount,
             refused_because=None if done else state.entries[-1].summary,
@@ -433,6 +460,7 @@ class OrderWorkflow:
         self._check("goodwill_refund", m.GoodwillRefund, arguments)
 
     @workflow.update(description=_SAYS["resend_mail"])
+    @answered_once
     async def resend_mail(self, *arguments: Any) -> Accepted:
         """Answers when the mail was found, or not."""
         message, key = await self._obey("resend_mail", m.ResendMail, arguments)
@@ -441,16 +469,17 @@ class OrderWorkflow:
             entry.what == "resend_mail_refused" and message.mail_key in entry.summary for entry in state.entries[-3:]
         ):
             raise _failure("Refused", f"mail_key: no mail {message.mail_key!r} was sent")
-        return self._accepted("the mail goes out once more", key)
+        return self._accepted(message.by, "the mail goes out once more", key)
 
     @resend_mail.validator
     def check_resend_mail(self, *arguments: Any) -> None:
         self._check("resend_mail", m.ResendMail, arguments)
 
     @workflow.update(description=_SAYS["note"])
+    @answered_once
     async def note(self, *arguments: Any) -> Accepted:
-        await self._obey("note", m.AddNote, arguments)
-        return self._accepted("noted")
+        message, _ = await self._obey("note", m.AddNote, arguments)
+        return self._accepted(message.by, "noted")
 
     @note.validator
     def check_note(self, *arguments: Any) -> None:

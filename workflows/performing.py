@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.steps import DeliveryInput, Step
     from domain import charging, handoff, network, placement, shortage
     from domain import effects as fx
-    from domain.order import log, units_text
+    from domain.order import counted, log, units_text
     from domain.progress import Progress
     from domain.state import OrderState
     from workflows.options import CARRIER, NETWORK, PAYMENT
@@ -51,7 +51,7 @@ async def perform(
             return await _authorize(Step[fx.Authorize](order_id=order_id, effect=effect))
         case fx.Reserve():
             check = Step[fx.Reserve](order_id=order_id, effect=effect, progress=progress)
-            found = await stock_step(InventoryActivities.check_inventory, check, f"{len(effect.wants)} lines")
+            found = await stock_step(InventoryActivities.check_inventory, check, counted(len(effect.wants), "line"))
             return lambda state, now: shortage.reserved(state, effect, found, now)
         case fx.RecordPacking():
             contents = units_text(state, (u for u in state.units if u.spot.parcel_id in effect.parcel_ids))

@@ -3,6 +3,7 @@
 import asyncio
 from itertools import count
 
+from domain.catalog import Receipt
 from domain.results import ShortageView
 from localstack.demo.story import SECONDS_PER_DAY, Scene
 from localstack.demo.story import Part as Role
@@ -153,7 +154,9 @@ def receives(location: str, seller: str, sku: str, quantity: int) -> Role:
     async def delivery(scene: Scene) -> None:
         await scene.desk.when(lambda view: "backordered" in view.attention)
         await asyncio.sleep(SECONDS_PER_DAY)
-        await scene.inventory.receive(location, seller, sku, quantity, key=f"demo-{sku}")
+        await scene.inventory.receive(
+            Receipt(location=location, seller=seller, sku=sku, quantity=quantity, key=f"demo-{sku}")
+        )
         scene.desk.tell(f"seller:{seller}", f"receives {quantity} x {sku} at {location}")
 
     return delivery

@@ -28,7 +28,19 @@ daily_counts = Table(
     Column("units", BigInteger, nullable=False),
     # Minor units of the currency, or seconds, as the topic says.
     Column("amount", BigInteger, nullable=False),
-    Index(None, "day"),
+    # For a day that is counted again, and for what all sellers have of a topic.
+    Index(None, "topic", "day"),
+)
+
+days_to_count = Table(
+    "days_to_count",
+    metadata,
+    # Of which moment of an order it is the day: its counts are of other topics than those of the other moments.
+    Column("basis", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    # A day that is noted again keeps its place: those that change all the time must not keep others waiting.
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Index(None, "id"),
 )
 
 daily_counts_state = Table(

@@ -90,6 +90,8 @@ order_contacts = Table(
     Column("email", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("address", JSONB, nullable=False),
+    # By fulfillment, for those that had left before the address was changed.
+    Column("earlier_addresses", JSONB, nullable=False, server_default=text("'{}'")),
     Index("ix_order_contacts_email", func.lower(text("email"))),
 )
 """All personal data of an order, and nothing else holds any: erasing it is one row."""

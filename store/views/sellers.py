@@ -154,6 +154,7 @@ class SellerOrder(Frozen):
     """Numbered for the seller: 1, 2, 3, whatever else happened in the order."""
 
     ship_to: Address
+    """Where it goes; once it has left, where it went: what is changed for the rest of an order is not its business."""
 
 
 class SellerViews:
@@ -491,7 +492,9 @@ _PART = (
     select(
         fulfillments,
         *(orders.c.placed_at, orders.c.method, orders.c.currency, orders.c.matters),
-        order_contacts.c.address.label("ship_to"),
+        func.coalesce(
+            order_contacts.c.earlier_addresses[fulfillments.c.fulfillment_id], order_contacts.c.address
+        ).label("ship_to"),
     )
     .join_from(fulfillments, orders)
     .join(order_contacts, order_contacts.c.order_id == orders.c.order_id)

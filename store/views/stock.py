@@ -118,12 +118,6 @@ class StockViews:
         async with self._database.statement() as connection:
             return models(MovementRow, await connection.execute(query))
 
-    async def is_told(self, key: str) -> bool:
-        """Whether units were moved by this key before: told again, they move no more."""
-        query = select(stock_movements.c.id).where(stock_movements.c.key == key).limit(1)
-        async with self._database.statement() as connection:
-            return (await connection.scalar(query)) is not None
-
 
 def _split(after: str) -> tuple[str, str, str]:
     """None of the three may hold a space."""

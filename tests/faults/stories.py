@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
+from domain.catalog import Receipt
 from domain.model import Frozen
 from domain.requests import MoveKind
 from domain.results import OrderResult, PackingList, StatusView
@@ -188,7 +189,9 @@ async def backordered(teller: Teller) -> Expected:
     await teller.when(lambda view: bool(view.shortages))
     await teller.send("choose_for_shortage", "customer", line_id="1", choice="wait")
     await teller.when(lambda view: "backordered" in view.lines[0].units)
-    await teller.shop.inventory.receive("ACME-1", "acme", sku, 5, key=teller.order_id)
+    await teller.shop.inventory.receive(
+        Receipt(location="ACME-1", seller="acme", sku=sku, quantity=5, key=teller.order_id)
+    )
     await teller.reserved()
     await teller.pack()
     await teller.ship()

@@ -94,7 +94,7 @@ def test_a_worker_is_killed_and_started_again(tmp_path: Path) -> None:
 
 
 def test_the_fixed_ports_can_be_set_and_a_wrong_setting_is_named() -> None:
-    assert Ports.fixed({}) == Ports(postgres=15432, temporal=7233, temporal_ui=8233, smtp=1025, mails=8025)
+    assert Ports.fixed({}) == Ports(postgres=15432, temporal=7233, temporal_ui=8233, smtp=1025, mails=8025, web=8080)
     assert Ports.fixed({"OPENORDERS_SMTP_PORT": "2025"}).smtp == 2025
     with pytest.raises(LocalStackError, match="OPENORDERS_SMTP_PORT must be a port number, not 'mail'"):
         Ports.fixed({"OPENORDERS_SMTP_PORT": "mail"})

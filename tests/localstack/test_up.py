@@ -19,7 +19,7 @@ from localstack import ports
 from localstack.up import COMMANDS_TO_TRY
 
 CHECKOUT = Path(__file__).parents[2]
-PORT_SETTINGS = ("POSTGRES", "TEMPORAL", "TEMPORAL_UI", "SMTP", "MAILS")
+PORT_SETTINGS = ("POSTGRES", "TEMPORAL", "TEMPORAL_UI", "SMTP", "MAILS", "WEB")
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_after_a_kill_of_everything_a_second_up_carries_open_orders_on_to_delive
         contents = [{"line_id": "1", "sku": "MUG-BLUE", "quantity": 2}]
         starter.run("pack", "up-1", "--input", json.dumps(packed | {"parcels": [{"contents": contents}]}))
         children = children_of(first.pid)
-        assert len(children) == 3  # PostgreSQL, Temporal, the worker
+        assert len(children) == 4  # PostgreSQL, Temporal, the worker, the web
         for pid in (first.pid, *children):
             kill(pid)
 

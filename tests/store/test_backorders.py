@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from domain.catalog import StockLevel
+from domain.catalog import Receipt, StockLevel
 from domain.messages import StockAllocated
 from domain.placing import Channel, PlaceOrder
 from store.database import Database
@@ -34,13 +34,17 @@ async def _given(shop: Shop, order: PlaceOrder) -> list[tuple[object, ...]]:
 async def test_units_that_come_in_go_to_the_order_placed_first(database: Database) -> None:
     shop = await Shop(database).open()
     late, early, latest = [await _waiting(shop, 2, days=days) for days in (2, 1, 3)]
-    level = await shop.inventory.receive(shop.near, shop.seller, "mug", 3, shop.seller)
+    level = await shop.inventory.receive(
+        Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=3, key=shop.seller)
+    )
     assert isinstance(level, StockLevel)
     assert (level.on_hand, level.reserved) == (3, 3)
     assert await _given(shop, early) == [(shop.near, 2)]
     assert await _given(shop, late) == [(shop.near, 1)]
     assert await _given(shop, latest) == []
-    await shop.inventory.receive(shop.far, shop.seller, "mug", 9, f"{shop.seller}-2")
+    await shop.inventory.receive(
+        Receipt(location=shop.far, seller=shop.seller, sku="mug", quantity=9, key=f"{shop.seller}-2")
+    )
     assert await _given(shop, late) == [(shop.near, 1), (shop.far, 1)]
     assert await _given(shop, latest) == [(shop.far, 2)]
     assert await shop.level(shop.far) == (9, 3)
@@ -51,7 +55,9 @@ async def test_each_allocation_wakes_its_order_with_a_message_that_it_understand
     shop = await Shop(database).open()
     order = await _waiting(shop, 2)
     for delivery in (1, 1, 2):
-        await shop.inventory.receive(shop.near, shop.seller, "mug", 1, f"{shop.seller}-{delivery}")
+        await shop.inventory.receive(
+            Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=1, key=f"{shop.seller}-{delivery}")
+        )
     query = "SELECT kind, body->>'signal', body->'body' FROM outbox WHERE order_id = :id ORDER BY id"
     found = await rows(database, query, id=order.order_id)
     assert [row[:2] for row in found] == [("message", "stock_allocated")] * 2
@@ -88,29 +94,39 @@ async def test_a_location_that_missed_them_gives_only_what_comes_in_later(databa
     order = await shop.placed(1)
     await _register(shop, order, barred=(shop.near,))
     assert await _given(shop, order) == []
-    await shop.inventory.receive(shop.near, shop.seller, "mug", 1, shop.seller)
+    await shop.inventory.receive(
+        Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=1, key=shop.seller)
+    )
     assert await _given(shop, order) == [(shop.near, 1)]
 
 
 async def test_channels_are_kept_apart(database: Database) -> None:
     shop = await Shop(database).open()
     order = await _waiting(shop, 1, channel=Channel.FBA)
-    await shop.inventory.receive(shop.near, shop.seller, "mug", 1, f"{shop.seller}-1")
+    await shop.inventory.receive(
+        Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=1, key=f"{shop.seller}-1")
+    )
     assert await _given(shop, order) == []
-    await shop.inventory.receive(shop.network, shop.seller, "mug", 1, f"{shop.seller}-2")
+    await shop.inventory.receive(
+        Receipt(location=shop.network, seller=shop.seller, sku="mug", quantity=1, key=f"{shop.seller}-2")
+    )
     assert await _given(shop, order) == [(shop.network, 1)]
 
 
 async def test_a_cancelled_backorder_gets_nothing_more_and_tells_what_it_got(database: Database) -> None:
     shop = await Shop(database).open()
     order = await _waiting(shop, 3)
-    await shop.inventory.receive(shop.near, shop.seller, "mug", 1, f"{shop.seller}-1")
+    await shop.inventory.receive(
+        Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=1, key=f"{shop.seller}-1")
+    )
     for _ in range(2):
         made = await shop.stock.cancel_backorder(order.order_id, f"{_key(order)}:cancel", _key(order), None)
         assert [(m.key, m.allocation.location, m.allocation.quantity) for m in made] == [
             (f"{_key(order)}:1", shop.near, 1)
         ]
-    await shop.inventory.receive(shop.near, shop.seller, "mug", 1, f"{shop.seller}-2")
+    await shop.inventory.receive(
+        Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=1, key=f"{shop.seller}-2")
+    )
     assert await _given(shop, order) == [(shop.near, 1)]
     assert await shop.level(shop.near) == (2, 1)
 
@@ -121,7 +137,11 @@ async def test_registering_and_receiving_at_once_leaves_nobody_waiting_beside_fr
         order = await shop.placed(1)
         await asyncio.gather(
             _register(shop, order),
-            shop.inventory.receive(shop.far, shop.seller, "jug", 1, f"{shop.seller}-jug"),
-            shop.inventory.receive(shop.near, shop.seller, "mug", 1, shop.seller),
+            shop.inventory.receive(
+                Receipt(location=shop.far, seller=shop.seller, sku="jug", quantity=1, key=f"{shop.seller}-jug")
+            ),
+            shop.inventory.receive(
+                Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=1, key=shop.seller)
+            ),
         )
         assert await _given(shop, order) == [(shop.near, 1)]

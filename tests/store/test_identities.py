@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from sqlalchemy import text
 
+from domain.catalog import Receipt
 from domain.placing import PlaceOrder
 from domain.units import Place
 from store.database import Database
@@ -34,7 +35,15 @@ async def test_a_mix_of_everything_at_once_keeps_stock_and_orders_in_step(databa
 
     async def receive(number: int) -> None:
         place = chance.choice((shop.near, shop.far))
-        await shop.inventory.receive(place, shop.seller, "mug", chance.randint(1, 3), f"{shop.seller}-{number // 2}")
+        await shop.inventory.receive(
+            Receipt(
+                location=place,
+                seller=shop.seller,
+                sku="mug",
+                quantity=chance.randint(1, 3),
+                key=f"{shop.seller}-{number // 2}",
+            )
+        )
 
     orders = [await shop.placed(*(chance.randint(1, 3) for _ in range(chance.randint(1, 3)))) for _ in range(60)]
     jobs = [live(order) for order in orders] + [receive(number) for number in range(40)]

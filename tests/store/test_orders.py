@@ -123,9 +123,9 @@ async def test_of_many_runs_at_once_one_is_new(shop: Shop) -> None:
 async def test_an_address_is_changed_once_per_key(shop: Shop) -> None:
     order = await shop.placed(1)
     first, second = (order.ship_to.model_copy(update={"line1": f"Elsewhere {n}"}) for n in (1, 2))
-    await shop.orders.change_address(order.order_id, f"{order.order_id}:address:1", first, None)
-    await shop.orders.change_address(order.order_id, f"{order.order_id}:address:2", second, None)
-    await shop.orders.change_address(order.order_id, f"{order.order_id}:address:1", first, None)
+    await shop.orders.change_address(order.order_id, f"{order.order_id}:address:1", first, (), None)
+    await shop.orders.change_address(order.order_id, f"{order.order_id}:address:2", second, ("acme-1",), None)
+    await shop.orders.change_address(order.order_id, f"{order.order_id}:address:1", first, (), None)
     assert await shop.orders.address(order.order_id) == second
     assert await shop.orders.address("nobody") is None
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from domain.catalog import Receipt
 from domain.placing import Channel
 from store.database import Database
 from tests.store.shop import Shop, items_of
@@ -52,7 +53,9 @@ async def test_the_network_fills_fba_lines_and_no_others(database: Database) -> 
 async def test_a_shortage_names_substitutes_that_are_there_in_the_sellers_order(database: Database) -> None:
     shop = await Shop(database).open()
     for sku in ("jug", "cup"):
-        await shop.inventory.receive(shop.near, shop.seller, sku, 2, f"{shop.seller}-{sku}")
+        await shop.inventory.receive(
+            Receipt(location=shop.near, seller=shop.seller, sku=sku, quantity=2, key=f"{shop.seller}-{sku}")
+        )
     found = await shop.reserve(await shop.placed(2))
     assert [[s.sku for s in short.substitutes] for short in found.shortages] == [["cup", "jug"]]
     found = await shop.reserve(await shop.placed(3))
@@ -85,7 +88,9 @@ async def test_a_check_that_found_nothing_is_remembered_too(database: Database) 
     order = await shop.placed(1)
     first = await shop.reserve(order)
     assert first.shortages
-    await shop.inventory.receive(shop.near, shop.seller, "mug", 5, shop.seller)
+    await shop.inventory.receive(
+        Receipt(location=shop.near, seller=shop.seller, sku="mug", quantity=5, key=shop.seller)
+    )
     assert await shop.reserve(order) == first
     assert await shop.level(shop.near) == (5, 0)
 

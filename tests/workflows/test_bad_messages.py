@@ -186,7 +186,7 @@ async def test_what_is_of_no_fulfillment_or_of_another_seller_is_not_there(shop:
         assert foreign[1].replace(there[field], "nothing-7") == unknown[1], name
     with pytest.raises(Refused, match="no fulfillment 'acme-1'"):
         await shop.orders.query(order_id, "packing_list", {"fulfillment_id": "acme-1", "seller": "birch"})
-    await shop.update(order_id, "answer_cancellation", by="seller:birch", request_id="acme-1-c1", answer="accept")
+    await shop.update(order_id, "answer_cancellation", by="seller:birch", request_id="birch-1-c1", answer="accept")
     await shop.delivers(order_id)
     assert (await shop.orders.result(order_id)).units == {"cancelled": 1, "delivered": 2}
     await shop.conserves(order_id)

@@ -12,6 +12,7 @@ from localstack.stack import Stack
 from tests.impatient import impatient_server
 from tests.shop import UPS, Body, Shop, line, open_shop
 from usecases.errors import Refused
+from workflows.answers import KEPT
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ async def test_state_is_the_same_in_the_next_run(shop: Shop) -> None:
     await shop.receives(wanted, 5)
     await shop.until(order_id, lambda status: "backordered" not in status.attention)
     await shop.update(order_id, "choose_for_shortage", line_id="1", choice="refund")
-    await shop.update(order_id, "release_hold", hold_id="hold-1")
+    await shop.update(order_id, "release_hold", hold_id="acme-1-h1")
     await shop.update(order_id, "answer_cancellation", request_id="acme-1-c1", answer="accept")
     await shop.update(order_id, "resolve_issue", issue_id="acme-1-i1", remedy="dismiss")
     await shop.update(order_id, "cancel")
@@ -119,6 +120,28 @@ async def test_state_is_the_same_in_the_next_run(shop: Shop) -> None:
     result = await shop.orders.result(order_id)
     assert (result.units, result.captured) == ({"cancelled": 8, "delivered": 1}, 1000)
     await shop.conserves(order_id)
+
+
+async def test_an_update_that_is_sent_again_to_the_next_run_has_one_effect(shop: Shop) -> None:
+    """As whoever lost its answer does. Without the order's own memory it would be refused, or obeyed twice."""
+    order_id = await shop.placed(line(await shop.lists(9), 2))
+    pack = {
+        "by": "seller:acme",
+        "fulfillment_id": "acme-1",
+        "parcels": [{"contents": [{"line_id": "1", "sku": (await shop.status(order_id)).lines[0].sku, "quantity": 2}]}],
+    }
+    packed = await shop.orders.update(order_id, "pack", pack, update_id="pack-1")
+    noted = await shop.orders.update(order_id, "note", {"text": "once"}, update_id="note-1")
+    for _ in range(2):
+        await grows(shop, order_id)
+        assert await shop.orders.update(order_id, "pack", pack, update_id="pack-1") == packed
+        assert await shop.orders.update(order_id, "note", {"text": "once"}, update_id="note-1") == noted
+        with pytest.raises(Refused):
+            await shop.orders.update(order_id, "pack", pack, update_id="pack-2")
+    answer = await shop.orders.query(order_id, "timeline")
+    assert isinstance(answer, TimelineView)
+    assert [entry.summary for entry in answer.entries].count("once") == 1
+    await shop.update(order_id, "cancel", by="seller:acme")
 
 
 async def test_deadlines_fall_in_the_next_run(shop: Shop) -> None:
@@ -159,12 +182,14 @@ async def test_what_was_seen_before_is_known_in_the_next_run(shop: Shop) -> None
     await shop.conserves(order_id)
 
 
-async def test_one_update_id_in_two_runs_is_two_messages(shop: Shop) -> None:
-    """Temporal tells update ids apart within a run only; what they do must not be taken for one thing either."""
+async def test_an_update_id_that_is_used_again_much_later_is_another_message(shop: Shop) -> None:
+    """The order remembers the newest hundred; what two of one id do must not be taken for one thing either."""
     sku = await shop.lists(9)
     order_id = await shop.placed(line(sku, 5))
     one = {"items": [{"line_id": "1", "quantity": 1}]}
     await shop.orders.update(order_id, "cancel", one, update_id="k-1")
+    for number in range(KEPT):
+        await shop.update(order_id, "note", text=f"note {number}")
     await grows(shop, order_id)
     await shop.orders.update(order_id, "cancel", one, update_id="k-1")
     assert (await shop.status(order_id)).lines[0].units == {"cancelled": 2, "reserved": 3}

@@ -18,7 +18,10 @@ SCHEMA_NAMES = "#/components/schemas/{model}Input"
 def body_of(
     model: type[_Model], error: type[OrderError] = InvalidMessage
 ) -> Callable[[Request], Coroutine[Any, Any, _Model]]:
-    """A dependency: the body of the request as this model. Raises `error` with the words that the order would say."""
+    """A dependency, to stand behind the caller's: the body of the request as this model.
+
+    Raises `error` with the words that the order would say.
+    """
 
     async def read(request: Request) -> _Model:
         raw = await request.body()

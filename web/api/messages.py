@@ -31,9 +31,9 @@ IdempotencyKey = Annotated[
 def _route(message: Message) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def send(
         order_id: AnOrderId,
-        services: UseServices,
         caller: Merchant,
         body: Annotated[BaseModel, Depends(body_of(message.body))],
+        services: UseServices,
         idempotency_key: IdempotencyKey = None,
     ) -> Frozen:
         if not may_send(caller, message.name):

@@ -45,10 +45,10 @@ TIMELINE_PAGE = 200
     openapi_extra=described(PlaceOrder),
 )
 async def place(
+    _: Backend,
     body: Annotated[PlaceOrder, Depends(body_of(PlaceOrder, InvalidOrder))],
     services: UseServices,
     response: Response,
-    _: Backend,
 ) -> PlacedAnswer:
     """Idempotent by `order_id`: the same body again answers 200 and changes nothing, another body answers 409."""
     placed = await services.orders.place(body)

@@ -51,7 +51,7 @@ class Promises(Frozen):
     ),
 )
 async def promises(
-    body: Annotated[PromiseRequest, Depends(body_of(PromiseRequest))], services: UseServices, _: Marketplace
+    _: Marketplace, body: Annotated[PromiseRequest, Depends(body_of(PromiseRequest))], services: UseServices
 ) -> Promises:
     """As an order placed now would get them; nothing is held for anybody."""
     wishes = [Wish(**dict(line)) for line in body.lines]

@@ -3,41 +3,19 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
 
 from domain.access import Caller, Scope
-from domain.catalog import LEVEL_MAX, Catalog, StockLevel, StockRefused
-from domain.model import Body, Frozen, Name, OptionalLine, PartyId, Sku
+from domain.catalog import Catalog, Correction, Receipt, StockMoved
+from domain.model import Frozen, PartyId, Sku
 from store.views.stock import MovementRow, StockPage
 from usecases.errors import Refused
 from web.api.bodies import body_of, described
 from web.api.callers import Backend, Merchant
 from web.api.fulfillments import ASeller, seller_asked_for
 from web.problems import HttpProblem, answers
-from web.services import Services, UseServices
+from web.services import UseServices
 
 router = APIRouter(tags=["stock"])
-
-
-class Receipt(Body):
-    """Units that came in. `key` is the delivery's: told twice, it counts once."""
-
-    location: PartyId
-    seller: PartyId
-    sku: Sku
-    quantity: Annotated[int, Field(ge=1, le=LEVEL_MAX)]
-    key: Name
-
-
-class Correction(Body):
-    """Units found (`change` above 0) or missed at a count. `key` is the count's: told twice, it counts once."""
-
-    location: PartyId
-    seller: PartyId
-    sku: Sku
-    change: Annotated[int, Field(ge=-LEVEL_MAX, le=LEVEL_MAX)]
-    key: Name
-    reason: OptionalLine = "counted"
 
 
 class Movements(Frozen):
@@ -98,12 +76,11 @@ async def movements(
     openapi_extra=described(Receipt),
 )
 async def receive(
-    body: Annotated[Receipt, Depends(body_of(Receipt))], services: UseServices, caller: Merchant
-) -> StockLevel:
+    caller: Merchant, body: Annotated[Receipt, Depends(body_of(Receipt))], services: UseServices
+) -> StockMoved:
     """Orders that wait for them are served at once, those placed first first."""
     _must_be_own(caller, body.seller)
-    key = await _own_key(services, caller, body.location, body.key)
-    return _level(await services.inventory.receive(body.location, body.seller, body.sku, body.quantity, key))
+    return await services.stocking.receive(caller, body)
 
 
 @router.post(
@@ -113,12 +90,11 @@ async def receive(
     openapi_extra=described(Correction),
 )
 async def correct(
-    body: Annotated[Correction, Depends(body_of(Correction))], services: UseServices, caller: Merchant
-) -> StockLevel:
+    caller: Merchant, body: Annotated[Correction, Depends(body_of(Correction))], services: UseServices
+) -> StockMoved:
     """What is reserved stays: where too little is left, its seller rejects lines in the orders concerned."""
     _must_be_own(caller, body.seller)
-    key = await _own_key(services, caller, body.location, body.key)
-    return _level(await services.inventory.correct(body.location, body.seller, body.sku, body.change, key, body.reason))
+    return await services.stocking.correct(caller, body)
 
 
 @router.put(
@@ -127,7 +103,7 @@ async def correct(
     responses=answers(401, 403, 409, 413, 422, 503),
     openapi_extra=described(Catalog),
 )
-async def load(body: Annotated[Catalog, Depends(body_of(Catalog))], services: UseServices, _: Backend) -> Loaded:
+async def load(_: Backend, body: Annotated[Catalog, Depends(body_of(Catalog))], services: UseServices) -> Loaded:
     """Adds and updates; stock counts the first time only, later changes are receipts and corrections."""
     refused = await services.inventory.load(body)
     if refused is not None:
@@ -139,20 +115,3 @@ def _must_be_own(caller: Caller, seller: str) -> None:
     if caller.scope is Scope.SUPPORT:
         raise HttpProblem(403, "forbidden", "a key of support may not move stock")
     seller_asked_for(caller, seller)
-
-
-async def _own_key(services: Services, caller: Caller, location: str, key: str) -> str:
-    """A seller moves what lies at its own locations; the network's tells the marketplace. Its keys are its own too:
-    a key that another seller has used must not look as if it had been used here.
-    """
-    if caller.seller is None:
-        return key
-    if not await services.inventory.is_own_location(caller.seller, location):
-        raise Refused(f"location: {caller.seller} has no location {location!r}")
-    return f"{caller.seller}:{key}"
-
-
-def _level(moved: StockLevel | StockRefused) -> StockLevel:
-    if isinstance(moved, StockRefused):
-        raise Refused(moved.reason)
-    return moved

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from web.pages import signin
+from web.pages import checkout, customers, insights, seller, shop, signin, support
 
 router = APIRouter(include_in_schema=False)
-for _part in (signin,):
+for _part in (shop, checkout, customers, seller, support, insights, signin):
     router.include_router(_part.router)

@@ -133,10 +133,10 @@ async def _mails(services: Services, order_id: str) -> list[dict[str, object]]:
     sent = {row.key: row for row in await services.views.mails(order_id)}
     shown: list[dict[str, object]] = []
     for body in reversed(await services.views.mail_bodies(order_id)):
-        mail = mail_from_row(body)
-        contact = await services.contacts.contact(order_id, mail.to)
-        rendered = services.mails.render(mail, contact) if contact else None
-        shown.append({"row": sent[mail.key], "rendered": rendered})
+        row = sent[body["key"]]
+        contact = await services.contacts.contact(order_id, row.to)
+        rendered = services.mails.render(mail_from_row(body), contact) if contact else None
+        shown.append({"row": row, "rendered": rendered})
     return shown
 
 

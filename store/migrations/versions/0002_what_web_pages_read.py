@@ -122,6 +122,15 @@ def upgrade() -> None:
     op.create_index(
         "ix_money_moves_under_way", "money_moves", ["planned_at"], unique=False, postgresql_where=sa.text("NOT settled")
     )
+    op.add_column(
+        "order_contacts",
+        sa.Column(
+            "earlier_addresses",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
     op.create_index("ix_order_contacts_email", "order_contacts", [sa.literal_column("lower(email)")], unique=False)
     op.create_index(
         "ix_order_contacts_name",
@@ -216,6 +225,7 @@ def downgrade() -> None:
     op.drop_column("orders", "matters")
     op.drop_index("ix_order_contacts_name", table_name="order_contacts")
     op.drop_index("ix_order_contacts_email", table_name="order_contacts")
+    op.drop_column("order_contacts", "earlier_addresses")
     op.drop_index("ix_money_moves_under_way", table_name="money_moves", postgresql_where=sa.text("NOT settled"))
     op.drop_index(op.f("ix_fulfillments_ship_by"), table_name="fulfillments")
     op.drop_index(

@@ -1,0 +1,1 @@
+"""Insights: counts per day, brought up to date from what has changed, and read."""
