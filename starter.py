@@ -407,7 +407,8 @@ async def _key_create(arguments: _Arguments) -> int:
 
     async with _database() as database:
         key = await new_key(Keys(database), Scope(arguments.scope), arguments.label, arguments.seller)
-    _show(arguments, {"key": key}, f"{key}\nIt is shown this once; what is kept is a hash.")
+    print("It is shown this once; what is kept is a hash.", file=sys.stderr)
+    _show(arguments, {"key": key}, key)
     return OK
 
 

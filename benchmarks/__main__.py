@@ -1,4 +1,4 @@
-"""`make bench`: counts what an order costs, then measures rates, and prints both."""
+"""`make bench`: counts what an order costs, measures rates, placing over HTTP, and every page at three sizes."""
 
 import argparse
 import asyncio
@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from benchmarks import story
+from benchmarks import pages, placing, story
 from benchmarks.commit_check import CommitCheck
 from benchmarks.counts import Counts, counter
 from benchmarks.rates import measure
-from benchmarks.report import HISTORY, counts_table, history_line, rates_table
+from benchmarks.report import HISTORY, counts_table, history_line, placing_table, rates_table
 from benchmarks.sql_meter import SqlMeter
 from localstack.stack import Stack, ended_by_signals
 from store.migrations import migrate
@@ -21,6 +21,7 @@ from workflows.names import SEARCH_ATTRIBUTES
 
 _DATABASE = "counts"
 _BACKENDS_END_SECONDS = 1.0
+_PLACED = 500
 
 
 def main() -> int:
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=100, help="how many of each are measured; 0: only count")
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     parser.add_argument("--record", action="store_true", help=f"add a line to {HISTORY.name}")
+    parser.add_argument("--pages", type=int, nargs="*", default=[*pages.SIZES], metavar="ORDERS", help="sizes; or none")
     chosen = parser.parse_args()
     with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
         counts = _count(stack)
@@ -40,6 +42,12 @@ def main() -> int:
             print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
             return 1
         print(rates_table(rates))
+    with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
+        print("\nPlacing by HTTP ...\n", flush=True)
+        print(placing_table(placing.measure(stack, _PLACED)), flush=True)
+    if chosen.pages:
+        print("\nTiming every page ...\n", flush=True)
+        print(pages.pages_table(pages.measure(chosen.pages, lambda line: print(line, flush=True))))
     if chosen.record:
         with HISTORY.open("a") as history:
             history.write(history_line(counts, rates, datetime.now(UTC).date()))

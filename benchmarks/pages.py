@@ -8,9 +8,11 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import httpx
 from fastapi import FastAPI
@@ -18,14 +20,16 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio.client import Client
 
-from benchmarks.population import populate
+from benchmarks.population import DAYS, populate
 from benchmarks.report import table
 from benchmarks.sql_meter import SqlMeter
 from domain.access import Scope
 from localstack.postgres import Postgres
 from store.database import Database
+from store.insights.refreshing import Refreshing
 from store.keys import Keys
 from store.migrations import migrate
+from usecases.insights_refresher import bring_up_to_date
 from usecases.keys import caller_of, new_key
 from usecases.process import end_process
 from usecases.settings import Settings
@@ -60,6 +64,16 @@ class Page(NamedTuple):
     path: Callable[[Known], str]
 
 
+def _insights(whose: str, scope: Scope) -> Iterator[Page]:
+    """Of the last 30 days, and of all the two years that there are."""
+    today = datetime.now(UTC).date()
+    of_all = urlencode({"from": today - timedelta(days=DAYS), "until": today})
+    for section in ("", "/sales", "/buying", "/peaks", "/stock", "/performance", "/cancellations"):
+        name = f"{whose}, insights{section.replace('/', ', ')}"
+        yield Page(name, scope, lambda _, section=section: f"/insights{section}")  # type: ignore[misc]
+        yield Page(f"{name}, 2 years", scope, lambda _, section=section: f"/insights{section}?{of_all}")  # type: ignore[misc]
+
+
 PAGES: tuple[Page, ...] = (
     Page("shop", None, lambda _: "/"),
     Page("shop, search", None, lambda _: "/?q=product+12"),
@@ -83,6 +97,8 @@ PAGES: tuple[Page, ...] = (
     Page("API, orders of a seller", Scope.BACKEND, lambda known: f"/v1/orders?seller={known.seller}"),
     Page("API, late orders", Scope.BACKEND, lambda _: "/v1/orders?attention=late"),
     Page("API, by ship-by", Scope.BACKEND, lambda _: "/v1/orders?sort=ship_by&open=true"),
+    *_insights("marketplace", Scope.ANALYST),
+    *_insights("seller", Scope.SELLER),
 )
 
 
@@ -110,10 +126,20 @@ def measure(sizes: Sequence[int] = SIZES, told: Callable[[str], None] = lambda _
                 asyncio.run(migrate(url))
                 told(f"{size:,} orders are written ...")
                 populate(url, size)
+                asyncio.run(_count_for_insights(url))
                 results[size] = asyncio.run(_measure(url))
             finally:
                 server.remove()
     return results
+
+
+async def _count_for_insights(url: str) -> None:
+    """As workers do beside their orders."""
+    database = Database(url)
+    try:
+        await bring_up_to_date(Refreshing(database, "UTC"))
+    finally:
+        await database.close()
 
 
 async def _measure(url: str) -> Results:
@@ -166,7 +192,7 @@ async def _client(app: FastAPI, database: Database, scope: Scope | None, known: 
     key = await new_key(Keys(database), scope, "bench", seller)
     caller = await caller_of(Keys(database), key)
     assert caller is not None
-    client.cookies.set(SESSION, signatures.sign_now("session", caller.key_id))
+    client.cookies.set(SESSION, signatures.sign_now("session", [caller.key_id, time.time()]))
     client.headers["Authorization"] = f"Bearer {key}"
     return client
 

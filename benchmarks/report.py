@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.counts import Counts
+from benchmarks.placing import Placing
 from benchmarks.rates import Rate, Rates
 from benchmarks.sql_meter import IDLE_LOOKS, OUTBOX, SqlMeter
 
@@ -76,6 +77,17 @@ def rates_table(rates: Rates) -> str:
         f"(temporal {1000 * idle.temporal:.0f}, worker {1000 * idle.worker:.0f}, postgres {1000 * idle.postgres:.0f}), "
         "which is part of the figures above."
     )
+
+
+def placing_table(placing: Placing) -> str:
+    bare, http = placing.bare, placing.http
+    rows: list[Row] = [
+        ("placing, one at a time", "median", "CPU of all"),
+        ("bare start_workflow", f"{bare.latency:.1f} ms", f"{bare.cpu:.1f} ms"),
+        ("POST /v1/orders", f"{http.latency:.1f} ms", f"{http.cpu:.1f} ms"),
+        ("  our aim: <= 2.0 x", f"{http.latency / bare.latency:.1f} x", f"{http.cpu / bare.cpu:.1f} x"),
+    ]
+    return f"{table(rows)}\n\n{placing.orders} of each in turn, without a worker."
 
 
 def history_line(counts: Sequence[Counts], rates: Rates, today: date) -> str:

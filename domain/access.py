@@ -1,10 +1,12 @@
 """Who may do what through the web: keys have a scope, and a seller's key is of one seller."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from domain.messages import MESSAGES
 from domain.model import Frozen
-from domain.order import role_of, seller_of
+from domain.order import seller_of
 
 
 class Scope(StrEnum):
@@ -22,6 +24,14 @@ class Caller(Frozen):
     scope: Scope
     key_id: str
     seller: str | None = None
+
+
+class FoundKey(NamedTuple):
+    """A key that is good; sessions that began before `sessions_since` were signed out."""
+
+    caller: Caller
+    secret_hash: str
+    sessions_since: datetime | None = None
 
 
 _OF_SELLERS = frozenset(
@@ -71,6 +81,6 @@ def sender_refusal(caller: Caller, by: str) -> str | None:
         return None
     if caller.scope is Scope.SELLER and seller_of(by) != caller.seller:
         return f"by: this key speaks for {own}"
-    if caller.scope is Scope.SUPPORT and role_of(by) != "support":
-        return "by: this key speaks for support"
+    if caller.scope is Scope.SUPPORT and by not in ("support", own):
+        return f"by: this key speaks for {own}"
     return None

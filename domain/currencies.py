@@ -1,6 +1,6 @@
 """Minor units as people write amounts: how many of them a currency's unit has."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
 # ISO 4217 list one, the currencies whose minor unit is not a hundredth. CLDR has habits of display instead (no decimals
 # for RSD, LBP, ...): used on minor units they would show a hundred times the amount.
@@ -13,6 +13,10 @@ _DIGITS = {
     }.items()
     for code in codes.split()
 }
+
+
+_DIGITS_MAX = 18
+"""Of an amount in minor units: `1e999999` is a number too, of a million digits."""
 
 
 def minor_digits(currency: str) -> int:
@@ -29,9 +33,11 @@ def amount_text(amount: int, currency: str) -> str:
 
 
 def minor_units(text: str, currency: str) -> int | None:
-    """An amount that somebody typed, such as `12.50`; None where it is none, or has too many decimals."""
+    """An amount that somebody typed, such as `12.50`; None where it is none, has too many decimals, or is absurd."""
     try:
         value = Decimal(text.strip()).scaleb(minor_digits(currency))
-    except InvalidOperation:
+    except DecimalException:
         return None
-    return int(value) if value.is_finite() and value == value.to_integral_value() else None
+    if not value.is_finite() or value.adjusted() > _DIGITS_MAX or value != value.to_integral_value():
+        return None
+    return int(value)

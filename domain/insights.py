@@ -17,6 +17,8 @@ TINY_SAMPLE = 30
 """Below so many orders or parcels a share says little, and it is said so."""
 
 WINDOW_DAYS = 30
+WINDOW_DAYS_MAX = 3_660
+"""Ten years: each is drawn and added up day by day."""
 
 DAY = r"^(19[7-9][0-9]|2[01][0-9]{2})-[0-9]{2}-[0-9]{2}$"
 """Like the moments of an order: in the years 1970 to 2199."""
@@ -118,12 +120,13 @@ def window_until(last: date, days: int) -> Window:
 
 def window_of(first: date | None, last: date | None, today: date) -> Window:
     """As asked for, whichever of the two is the earlier one; until today without a last day, so many days without a
-    first one.
+    first one. Raises `ValueError` for more days than anybody looks at.
     """
     last = last or today
-    if first is None:
-        return window_until(last, WINDOW_DAYS)
-    return Window(first=min(first, last), last=max(first, last))
+    window = window_until(last, WINDOW_DAYS) if first is None else Window(first=min(first, last), last=max(first, last))
+    if window.days > WINDOW_DAYS_MAX:
+        raise ValueError(f"{window.days:,} days are more than {WINDOW_DAYS_MAX:,}")
+    return window
 
 
 # -- arithmetic ----------------------------------------------------------------------

@@ -9,6 +9,8 @@ from domain.model import Frozen
 
 ROWS = 50
 ROWS_MAX = 1_000
+CSV_ROWS_MAX = 100_000
+"""In a file there may be more than anybody reads on a page."""
 PLANNED_SKUS_MAX = 1_000
 """Stock is planned for so many SKUs at once, those that are wanted the most."""
 

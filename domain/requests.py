@@ -2,13 +2,21 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from domain.effects import StockItem
 from domain.model import Frozen
 from domain.placing import PlaceOrder
 from domain.results import OrderResult
 from domain.state import Label, Substitute
+
+
+class UnknownLine(NamedTuple):
+    """A line that nobody sells."""
+
+    position: int
+    sku: str
+    seller: str
 
 
 class RecordOrder(Frozen):
@@ -35,7 +43,7 @@ class RecordedOrder(Frozen):
 
     verdict: Literal["new", "same", "conflict", "unknown_sku"]
     lines: tuple[ListedLine, ...] = ()
-    unknown: tuple[tuple[int, str, str], ...] = ()
+    unknown: tuple[UnknownLine, ...] = ()
     result: str | None = None
     """JSON of the recorded result where the same order has been placed before."""
 

@@ -74,6 +74,12 @@ def tracking_url(carrier: str, number: str) -> str | None:
 _PLAIN_NUMBER = re.compile(rf"[A-Za-z0-9-]{{1,{NUMBER_MAX}}}")
 
 
+def carrier_name(carrier: str) -> str:
+    """As the carrier writes itself, where we know it; else as it was given."""
+    courier = _courier(carrier)
+    return courier.name if courier else carrier
+
+
 def _compact(number: str) -> str:
     return "".join(number.split()).upper()
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from domain.access import Caller, Scope
+from domain.access import Caller, FoundKey, Scope
 from domain.model import Frozen
 from store.database import Database
 from store.tables.access import api_keys, attempts
@@ -46,14 +46,21 @@ class Keys:
             return False
         return True
 
-    async def find(self, key_id: str) -> tuple[Caller, str] | None:
-        """Whose it is, and the hash of its secret; None where it is unknown or revoked."""
+    async def find(self, key_id: str) -> FoundKey | None:
+        """None where it is unknown or revoked."""
         query = select(api_keys).where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
         async with self._database.statement() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
-        return Caller(scope=Scope(row.scope), key_id=row.key_id, seller=row.seller_id), row.secret_hash
+        caller = Caller(scope=Scope(row.scope), key_id=row.key_id, seller=row.seller_id)
+        return FoundKey(caller, row.secret_hash, row.sessions_since)
+
+    async def end_sessions(self, key_id: str, at: datetime) -> None:
+        """Those that began by then are signed out, wherever they are."""
+        query = update(api_keys).where(api_keys.c.key_id == key_id).values(sessions_since=at)
+        async with self._database.statement() as connection:
+            await connection.execute(query)
 
     async def revoke(self, key_id: str) -> bool:
         """From the next request on it opens nothing. False where there is no such key, or it is revoked already."""
@@ -72,26 +79,35 @@ class Keys:
             return models(KeyRow, await connection.execute(query))
 
 
+_KEPT = timedelta(days=1)
+
+
 class Attempts:
     """Counts per subject and window of time, shared by all web processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def count(self, subject: str, window: timedelta) -> int:
+        """How often this was noted in the present window."""
+        query = select(attempts.c.count).where(attempts.c.subject == subject, attempts.c.window_start == _start(window))
+        async with self._database.statement() as connection:
+            return int(await connection.scalar(query) or 0)
+
     async def note(self, subject: str, window: timedelta) -> int:
-        """How often this was tried in the present window, this time included."""
-        start = func.to_timestamp(
-            func.floor(func.extract("epoch", func.now()) / window.total_seconds()) * window.total_seconds()
-        )
+        """One more; gives how many there are then. Counts of long ago are deleted on the way."""
+        start = _start(window)
         counted = insert(attempts).values(subject=subject, window_start=start, count=1)
         query = counted.on_conflict_do_update(
             index_elements=["subject", "window_start"], set_={"count": attempts.c.count + 1}
         ).returning(attempts.c.count)
+        old = attempts.delete().where(attempts.c.window_start < func.now() - _KEPT).cte("old")
+        query = query.add_cte(old)
         async with self._database.statement() as connection:
             return int((await connection.execute(query)).scalar_one())
 
-    async def forget(self, older_than: timedelta) -> int:
-        """Gives how many counts were deleted."""
-        async with self._database.statement() as connection:
-            query = attempts.delete().where(attempts.c.window_start < func.now() - older_than)
-            return (await connection.execute(query)).rowcount
+
+def _start(window: timedelta) -> ColumnElement[datetime]:
+    """Of the window that is now."""
+    seconds = window.total_seconds()
+    return func.to_timestamp(func.floor(func.extract("epoch", func.now()) / seconds) * seconds)

@@ -8,11 +8,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from domain.outbox import OutboxKind
 from domain.placing import Address, PlaceOrder
 from domain.progress import Progress
-from domain.requests import KnownOrder, RecordedOrder, RecordOrder
-from domain.results import OrderResult
+from domain.requests import KnownOrder, RecordedOrder, RecordOrder, UnknownLine
 from store.database import Database
 from store.progress import save_progress
-from store.recording import record, unknown_lines
+from store.recording import known_order, look_up, record
 from store.recordsets import once, recordset
 from store.tables.orders import order_contacts, orders
 from store.tables.outbox import outbox
@@ -59,17 +58,16 @@ class Orders:
 
     async def known_order(self, order_id: str) -> KnownOrder | None:
         async with self._database.statement() as connection:
-            found = select(orders.c.body_hash, cast(orders.c.result, Text)).where(orders.c.order_id == order_id)
+            found = select(orders.c.body_hash, cast(orders.c.result, Text).label("result")).where(
+                orders.c.order_id == order_id
+            )
             row = (await connection.execute(found)).one_or_none()
-        if row is None:
-            return None
-        result = None if row[1] is None else OrderResult.model_validate_json(row[1])
-        return KnownOrder(body_hash=row[0], result=result)
+        return None if row is None else known_order(row)
 
-    async def unknown_lines(self, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]:
-        """Index, SKU and seller of those that nobody sells, by the catalog of this moment."""
+    async def look_up(self, order: PlaceOrder) -> tuple[KnownOrder | None, tuple[UnknownLine, ...]]:
+        """Before it is placed: whether it is here already, and its lines that nobody sells at this moment."""
         async with self._database.statement() as connection:
-            return await unknown_lines(connection, order)
+            return await look_up(connection, order)
 
     async def address(self, order_id: str) -> Address | None:
         async with self._database.statement() as connection:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.money import line_totals
 from domain.placement import placed_entry
 from domain.placing import PlaceOrder
-from domain.requests import ListedLine, RecordedOrder, RecordOrder
+from domain.requests import KnownOrder, ListedLine, RecordedOrder, RecordOrder, UnknownLine
 from domain.results import OrderResult
 from domain.state import OrderStatus
 from domain.timeline import Entry
@@ -28,7 +28,7 @@ async def record(connection: AsyncConnection, request: RecordOrder) -> RecordedO
     """Two statements for a new order; each is a transaction of its own, since only the second writes."""
     order = request.order
     found = (await connection.execute(_IN_CATALOG, {"lines": _cart(order)})).all()
-    unknown = tuple((row.position, row.sku, row.seller) for row in found if row.profile is None)
+    unknown = tuple(UnknownLine(row.position, row.sku, row.seller) for row in found if row.profile is None)
     if not unknown:
         listed = [_listed(row, request) for row in found]
         inserted = await connection.scalar(_RECORD, _new_rows(request, listed))
@@ -39,10 +39,19 @@ async def record(connection: AsyncConnection, request: RecordOrder) -> RecordedO
     return recorded or RecordedOrder(verdict="unknown_sku", unknown=unknown)
 
 
-async def unknown_lines(connection: AsyncConnection, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]:
-    """Lines that nobody sells: index, SKU and seller."""
-    found = await connection.execute(_IN_CATALOG, {"lines": _cart(order)})
-    return tuple((row.position, row.sku, row.seller) for row in found if row.profile is None)
+async def look_up(connection: AsyncConnection, order: PlaceOrder) -> tuple[KnownOrder | None, tuple[UnknownLine, ...]]:
+    """Whether the order is here already, and its lines that nobody sells, in one statement."""
+    found = (await connection.execute(_BEFORE_PLACING, {"lines": _cart(order), "of": order.order_id})).all()
+    unknown = tuple(UnknownLine(row.position, row.sku, row.seller) for row in found if row.profile is None)
+    return known_order(found[0]), unknown
+
+
+def known_order(row: Row[Any]) -> KnownOrder | None:
+    """From a row with `body_hash` and `result`."""
+    if row.body_hash is None:
+        return None
+    result = None if row.result is None else OrderResult.model_validate_json(row.result)
+    return KnownOrder(body_hash=row.body_hash, result=result)
 
 
 # -- the catalog, for the lines of a cart ---------------------------------------
@@ -78,7 +87,22 @@ def _in_catalog() -> Select[Any]:
     )
 
 
+def _before_placing() -> Select[Any]:
+    known = (
+        select(orders.c.body_hash, cast(orders.c.result, Text).label("result"))
+        .where(orders.c.order_id == bindparam("of", type_=Text))
+        .subquery("known")
+    )
+    lines = _IN_CATALOG.subquery("lines_in_catalog")
+    return (
+        select(lines.c.position, lines.c.sku, lines.c.seller, lines.c.profile, known.c.body_hash, known.c.result)
+        .select_from(lines)
+        .outerjoin(known, true())
+    )
+
+
 _IN_CATALOG = _in_catalog()
+_BEFORE_PLACING = _before_placing()
 
 
 def _listed(row: Row[Any], request: RecordOrder) -> ListedLine:

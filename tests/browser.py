@@ -1,32 +1,28 @@
 """A real Chromium for tests, where the machine has one."""
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page
 
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+from localstack.chromium import NoChromium, chromium
 
 
-def chromium() -> str:
-    """Where it is; the test is skipped where there is none, and fails in CI, which installs it."""
-    path = os.environ.get("OPENORDERS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        reason = "Chromium is not installed"
+@asynccontextmanager
+async def new_browser() -> AsyncIterator[Browser]:
+    """The test is skipped where there is none, and fails in CI, which installs it."""
+    try:
+        async with chromium() as browser:
+            yield browser
+    except NoChromium as error:
         if os.environ.get("OPENORDERS_CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @asynccontextmanager
 async def new_page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
-        try:
-            yield await browser.new_page(viewport={"width": 1400, "height": 1000})
-        finally:
-            await browser.close()
+    async with new_browser() as browser:
+        yield await browser.new_page(viewport={"width": 1400, "height": 1000})

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from domain.state import CarrierStatus, OrderStatus, Remedy
 from domain.units import Place
 from localstack.process import ManagedProcess
 from localstack.stack import Stack
+from localstack.worker_process import wait_until_ready
 from usecases.message_table import messages_document, with_tables
 from usecases.settings import Settings
 
@@ -166,7 +168,7 @@ def _hits(pattern: re.Pattern[str]) -> list[str]:
     return hits
 
 
-# -- the three doors, as the README shows them -------------------------------------------------
+# -- the doors, as the README shows them -------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +226,46 @@ def test_python_places_and_cancels_an_order(shop: Stack) -> None:
     assert lines[2:] == ["Canceled", "order '1046' has ended and takes no messages any more"]
 
 
+def test_the_api_plays_an_order(api: Stack) -> None:
+    _play(
+        api,
+        _block("api", (CHECKOUT / "docs" / "api.md").read_text(encoding="utf-8")),
+        {
+            "/v1/promises": '"method":"TwoDay"',
+            'v1/orders" ': '"order_id":"1043"',
+            "orders/1043\" ": '"status":"Unshipped"',
+            "/v1/fulfillments": "birch-1",
+            "/note": '"what":"noted"',
+            "/cancel": '"cancelled":3',
+            "/pack": "birch-1-p1",
+            "/ship": "LC-1",
+            "/confirm_delivery": "delivery confirmed",
+            "/events": "event: end",
+            "customer=c-1815": '"Delivered"',
+            "/stock/receipts": '"on_hand":',
+            "/insights/sales": "revenue",
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Stack]:
+    """Servers of its own too: order 1043 is played by the command line as well."""
+    if shutil.which("curl") is None:
+        missing = pytest.fail if os.environ.get("OPENORDERS_CI") else pytest.skip
+        missing("curl is not installed")
+    with Stack.temporary() as stack:
+        for process in (stack.worker(), stack.web()):
+            process.start()
+            wait_until_ready(process)
+        loaded = _try(stack, [sys.executable, "starter.py", "stock", "load", "schemas/examples/catalog.json"])
+        assert loaded.returncode == 0, loaded.stderr
+        made = _try(stack, [sys.executable, "starter.py", "key", "create", "backend", "--label", "our checkout"])
+        os.environ["KEY"] = made.stdout.strip()
+        yield stack
+        del os.environ["KEY"]
+
+
 def _play(stack: Stack, script: str, expected: dict[str, str]) -> None:
     """Each command of the block until it has succeeded and shows what it must: what it asks about may take a moment."""
     commands = re.split(r"\n(?=\S)", script.strip())
@@ -250,9 +292,9 @@ def _try(stack: Stack, command: list[str]) -> "subprocess.CompletedProcess[str]"
 # -- reading Markdown --------------------------------------------------------------------------
 
 
-def _block(name: str) -> str:
+def _block(name: str, document: str = README) -> str:
     marker = f"<!-- run by tests/test_documents.py: {name} -->"
-    found = re.search(re.escape(marker) + r"\n```\w+\n(.*?)```", README, flags=re.DOTALL)
+    found = re.search(re.escape(marker) + r"\n```\w+\n(.*?)```", document, flags=re.DOTALL)
     assert found, marker
     return found[1]
 

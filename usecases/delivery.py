@@ -1,6 +1,7 @@
 """Messages in a caller's name, whichever door they come by: who may speak for whom, and what a seller may learn."""
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -9,9 +10,14 @@ from pydantic import BaseModel
 from domain.access import Caller, sender, sender_refusal
 from domain.messages import Message
 from domain.model import Frozen
-from usecases.errors import InvalidMessage, OrderClosed, OrderNotFound, Refused
+from store.views.sellers import OwnLine
+from usecases.errors import InvalidMessage, NotAllowed, OrderClosed, OrderNotFound, Refused
+from usecases.own_lines import OwnLines
 
 _AT_REST = "nothing of your part of this order can be changed any more"
+
+
+_Fields = dict[str, Any]
 
 
 class TakesMessages(Protocol):
@@ -30,6 +36,8 @@ class KnowsParts(Protocol):
     async def parts(self, seller: str, order_id: str) -> tuple[str, ...]: ...
 
     async def is_at_rest(self, seller: str, order_id: str) -> bool: ...
+
+    async def own_lines(self, seller: str, order_id: str) -> Iterable[OwnLine]: ...
 
 
 class Sent(Frozen):
@@ -51,24 +59,37 @@ class Delivery:
         Raises `OrderError`s only.
         """
         fields = body.model_dump(mode="json", exclude_unset=True)
-        if "by" in fields:
-            refusal = sender_refusal(caller, fields["by"])
-            if refusal is not None:
-                raise InvalidMessage(refusal)
-        elif (own := sender(caller)) is not None:
+        refusal = sender_refusal(caller, fields["by"]) if "by" in fields else None
+        if refusal is not None:
+            raise NotAllowed(refusal)
+        own = sender(caller)
+        # A seller may say which of its people it is.
+        if own is not None and not str(fields.get("by")).startswith(f"{own}/"):
             fields["by"] = own
         if caller.seller is not None:
             await self._must_concern(caller.seller, order_id)
+            return await self._deliver_of_seller(caller, caller.seller, order_id, message, fields, idempotency_key)
+        return await self._send(caller, order_id, message, fields, idempotency_key)
+
+    async def _deliver_of_seller(
+        self, caller: Caller, seller: str, order_id: str, message: Message, fields: _Fields, key: str | None
+    ) -> Frozen:
+        lines = OwnLines(await self._parts.own_lines(seller, order_id))
+        try:
+            return await self._send(caller, order_id, message, lines.meant(fields), key)
+        except OrderClosed:
+            raise Refused(_AT_REST) from None
+        except (Refused, InvalidMessage) as error:
+            raise type(error)(lines.said(error.reason)) from None
+
+    async def _send(
+        self, caller: Caller, order_id: str, message: Message, fields: _Fields, idempotency_key: str | None
+    ) -> Frozen:
         if not message.update:
             await self._orders.signal(order_id, message.name, fields)
             return Sent(sent=message.name)
         update_id = _update_id(caller, message, fields, idempotency_key) if idempotency_key else None
-        try:
-            return await self._orders.update(order_id, message.name, fields, update_id=update_id)
-        except OrderClosed:
-            if caller.seller is not None:
-                raise Refused(_AT_REST) from None
-            raise
+        return await self._orders.update(order_id, message.name, fields, update_id=update_id)
 
     async def _must_concern(self, seller: str, order_id: str) -> None:
         """A seller without a part in an order is told the same as of one that is not there; one whose part has ended

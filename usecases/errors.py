@@ -33,6 +33,10 @@ class Refused(OrderError):
     """The order understood, and says why not."""
 
 
+class NotAllowed(OrderError):
+    """The caller's key may not do this, whatever the order would say; the reason begins with the field's path."""
+
+
 class Unreachable(OrderError):
     """Temporal, the worker or PostgreSQL did not answer in time.
 

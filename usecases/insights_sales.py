@@ -153,15 +153,17 @@ async def peak_hours(views: InsightViews, look: Look) -> Table:
 async def basket_averages(views: InsightViews, look: Look) -> Table:
     units = await views.counts(*look.of(Topic.BASKET_UNITS), "currency", currency=look.currency)
     lines = await views.counts(*look.of(Topic.BASKET_LINES), "currency", currency=look.currency)
+    # Read one after the other: a currency may have come in between.
+    lines_in = {count.currency: count.units for count in lines}
     rows: list[Row] = [
         {
             "currency": count.currency,
             "orders": count.orders,
             "units_per_order": round(count.units / count.orders, 3),
-            "lines_per_order": round(of_lines.units / count.orders, 3),
+            "lines_per_order": round(lines_in.get(count.currency, 0) / count.orders, 3),
             "value_per_order": round(count.amount / count.orders),
         }
-        for count, of_lines in zip(units, lines, strict=True)
+        for count in units
     ]
     return Table(rows, orders_in(units))
 

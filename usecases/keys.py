@@ -6,7 +6,7 @@ import re
 import secrets
 from typing import Protocol
 
-from domain.access import Caller, Scope
+from domain.access import Caller, FoundKey, Scope
 from usecases.errors import Refused
 
 _KEY = re.compile(r"oo_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
@@ -16,7 +16,7 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 class KeyStore(Protocol):
     async def add(self, caller: Caller, secret_hash: str, label: str) -> bool: ...
 
-    async def find(self, key_id: str) -> tuple[Caller, str] | None: ...
+    async def find(self, key_id: str) -> FoundKey | None: ...
 
 
 async def new_key(keys: KeyStore, scope: Scope, label: str, seller: str | None = None) -> str:
@@ -38,8 +38,9 @@ async def caller_of(keys: KeyStore, key: str) -> Caller | None:
     key_id, secret = parts.groups()
     found = await keys.find(key_id)
     # Compared also where there is none, in the same time.
-    caller, expected = found or (None, _hashed(""))
-    return caller if hmac.compare_digest(_hashed(secret), expected) else None
+    expected = found.secret_hash if found else _hashed("")
+    right = hmac.compare_digest(_hashed(secret), expected)
+    return found.caller if found and right else None
 
 
 def _hashed(secret: str) -> str:

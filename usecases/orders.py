@@ -29,7 +29,7 @@ from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.model import Frozen
 from domain.order import counted
 from domain.placing import PlaceOrder, body_hash
-from domain.requests import KnownOrder, Unavailable
+from domain.requests import KnownOrder, Unavailable, UnknownLine
 from domain.results import OrderResult
 from usecases.errors import (
     InvalidMessage,
@@ -62,7 +62,7 @@ class KnownOrders(Protocol):
 
     async def known_order(self, order_id: str) -> KnownOrder | None: ...
 
-    async def unknown_lines(self, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]: ...
+    async def look_up(self, order: PlaceOrder) -> tuple[KnownOrder | None, tuple[UnknownLine, ...]]: ...
 
 
 class Placed(Frozen):
@@ -100,13 +100,14 @@ class Orders:
         """
         order = decoded(PlaceOrder, body, InvalidOrder)
         fingerprint = body_hash(order)
-        known = await self._ask_store(order.order_id)
-        if known is not None:
-            _same_or_conflict(order.order_id, known.body_hash, fingerprint)
-            if known.result is not None:
-                return Placed(order_id=order.order_id, outcome="finished_same", result=known.result)
-        elif self._known is not None:
-            _raise_if_unknown(await self._from_store(self._known.unknown_lines(order)))
+        if self._known is not None:
+            known, unknown = await self._from_store(self._known.look_up(order))
+            if known is None:
+                _raise_if_unknown(unknown)
+            else:
+                _same_or_conflict(order.order_id, known.body_hash, fingerprint)
+                if known.result is not None:
+                    return Placed(order_id=order.order_id, outcome="finished_same", result=known.result)
         try:
             async with self._calls(order.order_id):
                 await self._client.start_workflow(
@@ -357,7 +358,7 @@ def _query(name: str) -> Query:
     raise InvalidMessage(f"there is no query {name!r}")
 
 
-def _raise_if_unknown(lines: tuple[tuple[int, str, str], ...]) -> None:
+def _raise_if_unknown(lines: tuple[UnknownLine, ...]) -> None:
     """In the words of the order itself."""
     if lines:
         raise InvalidOrder(

@@ -64,7 +64,7 @@ class Moves:
         """Every fulfillment of the order: packed as its list says, and shipped with a number of its own."""
         status = await self._when(order.order_id, lambda status: status.closed or bool(status.fulfillments))
         for number, fulfillment in enumerate(status.fulfillments, start=1):
-            about = {"by": f"seller:{fulfillment.seller}", "fulfillment_id": fulfillment.fulfillment_id}
+            about = {"by": "backend", "fulfillment_id": fulfillment.fulfillment_id}
             if fulfillment.units.get("reserved"):
                 todo = await self._packing_list(order.order_id, fulfillment.fulfillment_id)
                 contents = [

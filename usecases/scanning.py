@@ -77,10 +77,12 @@ _FORMS = tuple(
     for form in (_SKU, rf"{_SKU}\s+[x×*]\s*(?P<n>\d{{1,6}})", rf"(?P<n>\d{{1,6}})\s*[x×*]\s+{_SKU}")
 )
 _DAMAGED = re.compile(r"\s+\(?damaged\)?$", re.IGNORECASE)
+_LINE_MAX = 120
+"""A SKU has 64 letters at most. What is longer is not even looked at: it might take long."""
 
 
 def _read(row: int, line: str, known: Sequence[str]) -> Scan | Unread:
-    if not line.isprintable():
+    if len(line) > _LINE_MAX or not line.isprintable():
         return Unread(row, line)
     plain = _DAMAGED.sub("", line)
     damaged = plain != line

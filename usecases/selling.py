@@ -15,13 +15,15 @@ from domain.requests import Unavailable
 from domain.results import ShipResult
 from domain.state import CarrierStatus, ParcelStage
 from domain.units import Place
-from store.views.sellers import SellerOrder, SellerParcel
-from usecases.errors import OrderError, OrderNotFound, Refused
+from store.views.sellers import OwnLine, SellerOrder, SellerParcel
+from usecases.errors import OrderError, OrderNotFound, Refused, Unreachable
+from usecases.own_lines import OwnLines
 from usecases.scanning import ToPack
 
 AT_ONCE = 10
 """Parts that are worked on side by side, for whoever does something with many of them."""
 
+SILENT_MAX = 5
 _LOOKS = 30
 _PAUSE_SECONDS = 0.1
 
@@ -42,6 +44,8 @@ class ShowsParts(Protocol):
     """`store.views.sellers.SellerViews`."""
 
     async def order(self, seller: str, order_id: str, fulfillment_id: str) -> SellerOrder | None: ...
+
+    async def own_lines(self, seller: str, order_id: str) -> tuple[OwnLine, ...]: ...
 
 
 # -- what makes sense now, as far as the rows tell; the order itself decides ---------------
@@ -106,12 +110,12 @@ class Selling:
         self._parts = parts
 
     async def part(self, caller: Caller, order_id: str, fulfillment_id: str) -> SellerOrder:
-        """Raises `OrderNotFound` for another's as for what is not there."""
+        """With lines as the seller calls them. Raises `OrderNotFound` for another's as for what is not there."""
         assert caller.seller is not None
         found = await self._parts.order(caller.seller, order_id, fulfillment_id)
         if found is None:
             raise OrderNotFound(f"there is no fulfillment {fulfillment_id!r} of order {order_id!r}")
-        return found
+        return OwnLines(await self._parts.own_lines(caller.seller, order_id)).shown(found)
 
     async def send(self, caller: Caller, part: SellerOrder, name: str, body: BaseModel, key: str) -> Frozen:
         """In the seller's name, and then wait, not for long, until pages show what came of it.
@@ -179,23 +183,45 @@ async def side_by_side(
     return await asyncio.gather(*(one(row) for row in rows))
 
 
+class Silence:
+    """Where several in a row got no answer the rest is not even tried: each of them would be waited for."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    @property
+    def is_long(self) -> bool:
+        return self._in_a_row >= SILENT_MAX
+
+    def note(self, *, answered: bool) -> None:
+        self._in_a_row = 0 if answered else self._in_a_row + 1
+
+
 async def for_each(parts: Sequence[tuple[str, str]], do: Callable[[str, str], Awaitable[str]]) -> tuple[Outcome, ...]:
     """Do it with every part, by order id and fulfillment id; what goes wrong with one stops no other."""
 
+    silence = Silence()
+
     async def one(part: tuple[str, str]) -> Outcome:
-        state, words = await tried(lambda: do(*part))
+        state, words = await tried(lambda: do(*part), silence)
         return Outcome(order_id=part[0], fulfillment_id=part[1], state=state, words=words)
 
     return tuple(await side_by_side(parts, one))
 
 
-async def tried(do: Callable[[], Awaitable[str]]) -> tuple[Literal["done", "failed"], str]:
+async def tried(do: Callable[[], Awaitable[str]], silence: Silence) -> tuple[Literal["done", "failed"], str]:
+    if silence.is_long:
+        return "failed", "not tried, because nobody answers at the moment"
     try:
-        return "done", await do()
+        done = await do()
+    except (Unreachable, Unavailable) as error:
+        silence.note(answered=False)
+        return "failed", f"{error}; it may have been done all the same: look again before you send it once more"
     except OrderError as error:
+        silence.note(answered=True)
         return "failed", readable(error.reason)
-    except Unavailable as error:
-        return "failed", f"{error}; please try again"
+    silence.note(answered=True)
+    return "done", done
 
 
 # -- the order's words, for people -------------------------------------------------------------

@@ -14,7 +14,18 @@ from domain.messages import Ship
 from domain.state import ParcelStage
 from store.views.sellers import SellerOrder
 from usecases.errors import InvalidMessage
-from usecases.selling import AT_ONCE, Outcome, Selling, as_listed, readable, shipped_words, side_by_side, to_pack, tried
+from usecases.selling import (
+    AT_ONCE,
+    Outcome,
+    Selling,
+    Silence,
+    as_listed,
+    readable,
+    shipped_words,
+    side_by_side,
+    to_pack,
+    tried,
+)
 
 ROWS_MAX = 2_000
 NEEDED = ("order_id", "fulfillment_id", "carrier", "tracking_number")
@@ -132,14 +143,21 @@ async def ship_list(
     for row in rows:
         groups.setdefault((row.order_id, row.fulfillment_id), []).append(row)
 
+    silence = Silence()
+
     async def group(own: list[ListedRow]) -> list[RowOutcome]:
-        return [await _ship(selling, caller, row, f"{key}:{row.number}", row.pack or pack_first) for row in own]
+        return [
+            await _ship(selling, caller, row, f"{key}:{row.number}", silence, pack_first=row.pack or pack_first)
+            for row in own
+        ]
 
     done = [one for part in await side_by_side(list(groups.values()), group, at_once=at_once) for one in part]
     return tuple(sorted(done, key=lambda one: one.number))
 
 
-async def _ship(selling: Selling, caller: Caller, row: ListedRow, key: str, pack_first: bool) -> RowOutcome:
+async def _ship(
+    selling: Selling, caller: Caller, row: ListedRow, key: str, silence: Silence, *, pack_first: bool
+) -> RowOutcome:
     outcome: Literal["done", "done_before", "skipped", "failed"]
     wrong = _wrong(row)
     if wrong is not None:
@@ -161,7 +179,7 @@ async def _ship(selling: Selling, caller: Caller, row: ListedRow, key: str, pack
             answer = await selling.send(caller, part, "ship", _message(row), f"{key}:ship")
             return shipped_words(answer)
 
-        outcome, words = await tried(shipped)
+        outcome, words = await tried(shipped, silence)
         outcome = "done_before" if before else outcome
     return RowOutcome(
         number=row.number, order_id=row.order_id, fulfillment_id=row.fulfillment_id, state=outcome, words=words

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+import uvloop
 
 from domain.requests import Unavailable
 from store.database import Database
@@ -61,7 +62,8 @@ def main() -> int:
         if settings.secret_key is None:
             raise BadSettings("OPENORDERS_SECRET_KEY: any long random text, the same for all web processes and workers")
         set_up_logging(settings)
-        asyncio.run(run(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
     except (BadSettings, Unreachable, Unavailable) as error:
         print(f"web: {error}", file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ from store.database import Database
 from usecases.errors import OrderError
 from usecases.settings import Settings
 from web import api, openapi, pages
-from web.middleware import BodyLimit, Headers, RequestLog
+from web.middleware import BodyLimit, Headers, RequestLog, make_safe
 from web.pages.errors import page_of_problem, wants_page
 from web.pages.sessions import SignInNeeded, to_sign_in
 from web.problems import FieldError, HttpProblem, problem_of
@@ -54,7 +54,7 @@ def build(settings: Settings, client: Client, database: Database, task_queue: st
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(SignInNeeded, _sign_in)
-    app.add_exception_handler(Exception, _answer)
+    app.add_exception_handler(Exception, _bug)
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(Headers)
     app.add_middleware(RequestLog)
@@ -67,6 +67,13 @@ async def _answer(request: Request, error: Exception) -> Response:
     if problem.status == 405 and (allowed := openapi.methods_of(request)):
         problem.headers["Allow"] = allowed
     return await page_of_problem(request, problem) if wants_page(request) else problem.answer
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """Answered outside of all middleware: the headers of every answer are put on here."""
+    response = await _answer(request, error)
+    make_safe(response.headers, request.url.path)
+    return response
 
 
 async def _sign_in(request: Request, _: Exception) -> Response:

@@ -1,7 +1,7 @@
-"""How often one address may try what could be guessed; counted in PostgreSQL, for all web processes together."""
+"""How often one address may guess wrongly; counted in PostgreSQL, for all web processes together."""
 
-import hashlib
 from datetime import timedelta
+from typing import NamedTuple
 
 from fastapi import Request
 
@@ -9,16 +9,31 @@ from web.problems import HttpProblem
 from web.services import Services
 
 
-async def limited(request: Request, services: Services, what: str, most: int, window: timedelta) -> None:
-    """Raises a problem once it was tried too often from there."""
-    address = request.client.host if request.client else "unknown"
-    # The address itself is nothing to keep.
-    origin = hashlib.sha256(f"{services.settings.web_url}:{address}".encode()).hexdigest()[:24]
-    if await services.attempts.note(f"{what}:{origin}", window) > most:
-        seconds = int(window.total_seconds())
+class Limit(NamedTuple):
+    """So many wrong guesses of a kind within a window; right ones are as many as anybody likes."""
+
+    what: str
+    most: int
+    window: timedelta
+
+
+async def refuse_guessers(request: Request, services: Services, limit: Limit) -> None:
+    """Raises a problem where too many guesses from there were wrong."""
+    if await services.attempts.count(_subject(request, services, limit), limit.window) >= limit.most:
+        seconds = int(limit.window.total_seconds())
         raise HttpProblem(
             429,
             "too-many-tries",
             f"Too many tries. Please wait {seconds // 60} minutes.",
             headers={"Retry-After": str(seconds)},
         )
+
+
+async def note_wrong_guess(request: Request, services: Services, limit: Limit) -> None:
+    await services.attempts.note(_subject(request, services, limit), limit.window)
+
+
+def _subject(request: Request, services: Services, limit: Limit) -> str:
+    """The address itself is nothing to keep."""
+    address = request.client.host if request.client else "unknown"
+    return f"{limit.what}:{services.signatures.digest(address)}"

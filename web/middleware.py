@@ -66,16 +66,19 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"
-                headers["Cross-Origin-Opener-Policy"] = "same-origin"
-                if not scope["path"].startswith("/static/"):
-                    headers.setdefault("Cache-Control", "no-store")
+                make_safe(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+def make_safe(headers: MutableHeaders, path: str) -> None:
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if not path.startswith("/static/"):
+        headers.setdefault("Cache-Control", "no-store")
 
 
 class RequestLog:
@@ -100,11 +103,16 @@ class RequestLog:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = scope.get("route")
             logger.info(
                 "%s %s %d",
                 scope["method"],
-                getattr(route, "path", "(no route)"),
+                _pattern(scope),
                 status,
                 extra={"ms": round((time.monotonic() - began) * 1000, 1)},
             )
+
+
+def _pattern(scope: Scope) -> str:
+    """Of the route; a router's prefix is not part of it."""
+    path = getattr(scope.get("route"), "path", "(no route)")
+    return f"/v1{path}" if scope["path"].startswith("/v1/") else str(path)

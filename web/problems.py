@@ -12,6 +12,7 @@ from domain.requests import Unavailable
 from usecases.errors import (
     InvalidMessage,
     InvalidOrder,
+    NotAllowed,
     OrderClosed,
     OrderConflict,
     OrderError,
@@ -77,6 +78,7 @@ _KINDS: Mapping[type[OrderError], tuple[int, str]] = {
     OrderConflict: (409, "order-conflict"),
     OrderClosed: (409, "order-closed"),
     Refused: (409, "refused"),
+    NotAllowed: (403, "forbidden"),
     OrderNotFound: (404, "not-found"),
     Unreachable: (503, "unreachable"),
 }

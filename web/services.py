@@ -58,7 +58,7 @@ class Services:
 
 
 def services(settings: Settings, client: Client, database: Database, task_queue: str) -> Services:
-    assert settings.secret_key is not None, "load_web_settings() asks for it"
+    assert settings.secret_key is not None, "`python -m web` asks for it"
     store, views, sellers = OrderStore(database), OrderViews(database), SellerViews(database)
     orders = Orders(client, store, task_queue=task_queue)
     inventory = Inventory(database)

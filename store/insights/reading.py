@@ -39,7 +39,7 @@ EACH_SELLER: Literal["*"] = "*"
 
 
 class Freshness(Frozen):
-    """In whose zone days are counted; since when something waits to be counted, if anything does."""
+    """In whose zone days are counted, when that was last done, and whether nothing waits."""
 
     time_zone: str | None = None
     counted_at: datetime | None = None

@@ -32,7 +32,7 @@ class Round(Frozen):
 
 
 class Refreshing:
-    """`usecases.insights.Refreshing`. Any number may be tried at once: one works, the others find the lock taken."""
+    """`usecases.insights_refresher.Refreshing`. Any number may try at once: one works, others find the lock taken."""
 
     def __init__(self, database: Database, zone: str) -> None:
         self._database = database

@@ -15,6 +15,8 @@ api_keys = Table(
     # Whose it is, in the words of whoever made it.
     Column("label", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Sessions that began before are signed out.
+    Column("sessions_since", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
     CheckConstraint("scope IN ('backend', 'seller', 'support', 'analyst')", name="scope"),
     CheckConstraint("(scope = 'seller') = (seller_id IS NOT NULL)", name="seller_of_seller_keys"),

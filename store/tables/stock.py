@@ -55,9 +55,10 @@ stock_movements = Table(
     UniqueConstraint("key", "line_id", "location_id", "seller_id", "sku"),
     Index(None, "order_id"),
     Index(None, "location_id", "seller_id", "sku"),
-    # The newest of a seller, and of one of its SKUs.
-    Index(None, "seller_id", "id"),
-    Index(None, "seller_id", "sku", "id"),
+    # The newest of all, of a seller, and of one of its SKUs.
+    Index(None, "at"),
+    Index(None, "seller_id", "at"),
+    Index(None, "seller_id", "sku", "at"),
 )
 
 reservations = Table(

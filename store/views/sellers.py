@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    exists,
     false,
     func,
     select,
@@ -132,6 +131,13 @@ class SellerParcel(ParcelRow):
     """Units by line."""
 
 
+class OwnLine(Frozen):
+    """A line of the seller's, and the one that it was made to replace."""
+
+    line_id: str
+    replaces: str | None
+
+
 class SellerOrder(Frozen):
     """One fulfillment of a seller, with what it needs to pack and ship."""
 
@@ -179,7 +185,7 @@ class SellerViews:
         *,
         due_from: datetime | None = None,
         due_until: datetime | None = None,
-        on_hold: bool = False,
+        on_hold: bool | None = None,
         cancellation_asked: bool = False,
         after: str | None = None,
         limit: int = 200,
@@ -193,8 +199,8 @@ class SellerViews:
             query = query.where(fulfillments.c.due_at >= due_from)
         if due_until is not None:
             query = query.where(fulfillments.c.due_at <= due_until)
-        if on_hold:
-            query = query.where(fulfillments.c.on_hold)
+        if on_hold is not None:
+            query = query.where(fulfillments.c.on_hold if on_hold else ~fulfillments.c.on_hold)
         if cancellation_asked:
             query = query.where(fulfillments.c.cancellation_asked)
         async with self._database.statement() as connection:
@@ -207,10 +213,11 @@ class SellerViews:
     async def counts(self, seller: str, now: datetime, today_ends: datetime, tomorrow_ends: datetime) -> QueueCounts:
         due = fulfillments.c.due_at
         waiting = [
-            ("late", due < now),
-            ("today", and_(due >= now, due <= today_ends)),
-            ("tomorrow", and_(due > today_ends, due <= tomorrow_ends)),
-            ("later", due > tomorrow_ends),
+            # Of what is on hold the time stands still.
+            ("late", and_(due < now, ~fulfillments.c.on_hold)),
+            ("today", and_(due >= now, due <= today_ends, ~fulfillments.c.on_hold)),
+            ("tomorrow", and_(due > today_ends, due <= tomorrow_ends, ~fulfillments.c.on_hold)),
+            ("later", and_(due > tomorrow_ends, ~fulfillments.c.on_hold)),
             ("on_hold", fulfillments.c.on_hold),
             ("cancellations", fulfillments.c.cancellation_asked),
         ]
@@ -233,10 +240,17 @@ class SellerViews:
         """Orders that the seller has a part in, the newest first. `after` is the `next` of the page before."""
         limit = min(limit, PAGE_MAX)
         place = (order_sellers.c.placed_at, order_sellers.c.order_id)
-        own = exists().where(fulfillments.c.order_id == order_sellers.c.order_id, fulfillments.c.seller == seller)
+        # LATERAL, or all that was ever to fulfill might be read for one page.
+        own = (
+            select(fulfillments.c.order_id)
+            .where(fulfillments.c.order_id == order_sellers.c.order_id, fulfillments.c.seller == seller)
+            .limit(1)
+            .lateral("own")
+        )
         query = (
             select(order_sellers.c.order_id)
-            .where(order_sellers.c.seller == seller, own)
+            .join_from(order_sellers, own, true())
+            .where(order_sellers.c.seller == seller)
             .order_by(*(column.desc() for column in place))
             .limit(limit + 1)
         )
@@ -343,6 +357,16 @@ class SellerViews:
                 issues=tuple(issue for issue in matters.issues if issue.fulfillment_id == fulfillment_id),
                 timeline=renumbered(models(Entry, own)),
             )
+
+    async def own_lines(self, seller: str, order_id: str) -> tuple[OwnLine, ...]:
+        """All of the seller's, in whatever fulfillment: as ordered, and behind those what replaces any of them."""
+        query = (
+            select(order_lines.c.line_id, order_lines.c.replaces)
+            .where(order_lines.c.order_id == order_id, order_lines.c.seller == seller)
+            .order_by(order_lines.c.position.nulls_last(), func.length(order_lines.c.line_id), order_lines.c.line_id)
+        )
+        async with self._database.statement() as connection:
+            return models(OwnLine, await connection.execute(query))
 
     async def timeline(self, seller: str, order_id: str, *, after: int = 0, limit: int = 1_000) -> tuple[Entry, ...]:
         """What happened in the seller's fulfillments of an order, numbered for the seller."""

@@ -17,7 +17,6 @@ class Holder(Frozen):
     """An order that holds units of a level."""
 
     order_id: str
-    line_id: str
     quantity: int
 
 
@@ -43,9 +42,8 @@ class StockPage(Frozen):
 
 
 class MovementRow(Frozen):
-    """A line of the ledger; units, and whose order they were for."""
+    """A line of the ledger; units, and whose order they were for. Without a number: gaps would tell of others'."""
 
-    id: int
     at: datetime
     location: str
     sku: str
@@ -95,17 +93,19 @@ class StockViews:
         *,
         sku: str | None = None,
         location: str | None = None,
-        before: int | None = None,
+        before: datetime | None = None,
         limit: int = 50,
     ) -> tuple[MovementRow, ...]:
-        """The newest first; `before` is the id of the last one seen."""
+        """The newest first; `before` is when the last one seen was. What was moved at one moment stays together, so
+        there may be more than `limit`.
+        """
         query = (
             select(
-                *(stock_movements.c[name] for name in ("id", "at", "sku", "on_hand_delta", "reserved_delta", "reason")),
+                *(stock_movements.c[name] for name in ("at", "sku", "on_hand_delta", "reserved_delta", "reason")),
                 *(stock_movements.c.order_id, stock_movements.c.location_id.label("location")),
             )
-            .order_by(stock_movements.c.id.desc())
-            .limit(min(limit, PAGE_MAX))
+            .order_by(stock_movements.c.at.desc())
+            .fetch(min(limit, PAGE_MAX), with_ties=True)
         )
         if seller is not None:
             query = query.where(stock_movements.c.seller_id == seller)
@@ -114,7 +114,7 @@ class StockViews:
         if location is not None:
             query = query.where(stock_movements.c.location_id == location)
         if before is not None:
-            query = query.where(stock_movements.c.id < before)
+            query = query.where(stock_movements.c.at < before)
         async with self._database.statement() as connection:
             return models(MovementRow, await connection.execute(query))
 
@@ -126,17 +126,18 @@ def _split(after: str) -> tuple[str, str, str]:
 
 
 def _levels() -> Select[Any]:
-    holder = func.jsonb_build_object(
-        *("order_id", reservations.c.order_id, "line_id", reservations.c.line_id, "quantity", reservations.c.quantity)
-    )
-    held = (
-        select(func.jsonb_agg(aggregate_order_by(holder, reservations.c.order_id, reservations.c.line_id)))
+    holders = (
+        select(reservations.c.order_id, func.sum(reservations.c.quantity).label("quantity"))
         .where(
             *(reservations.c[name] == stock.c[name] for name in ("location_id", "seller_id", "sku")),
             reservations.c.quantity > 0,
         )
-        .scalar_subquery()
+        .group_by(reservations.c.order_id)
+        .correlate(stock)
+        .subquery("holders")
     )
+    holder = func.jsonb_build_object("order_id", holders.c.order_id, "quantity", holders.c.quantity)
+    held = select(func.jsonb_agg(aggregate_order_by(holder, holders.c.order_id))).scalar_subquery()
     waiting = (
         select(func.sum(backorders.c.quantity - backorders.c.allocated))
         .where(

@@ -67,7 +67,7 @@ class SupportViews:
         once: dict[str, Found] = {}
         for order in found:
             once.setdefault(order.order_id, order)
-        return tuple(once.values())
+        return tuple(once.values())[:FOUND_MAX]
 
     async def attention(self, *, word: str | None = None, after: str | None = None, limit: int = 50) -> AttentionPage:
         """Whoever waits for longest comes first."""
@@ -135,7 +135,7 @@ def _search() -> Any:
         .where(func.lower(order_contacts.c.name).like(bindparam("name", type_=Text))),
         by("order id").where(orders.c.order_id.like(bindparam("beginning", type_=Text))).order_by(orders.c.order_id),
     )
-    return union_all(*(select(way.subquery()) for way in ways)).limit(FOUND_MAX)
+    return union_all(*(select(way.subquery()) for way in ways))
 
 
 _SEARCH = _search()
@@ -161,12 +161,14 @@ _STANDSTILLS = text("""
           AND (attempts > 0 OR due_at < now() - interval '10 minutes')
         GROUP BY order_id
         UNION ALL
-        SELECT fulfillments.order_id, 'its ship-by has passed, and nobody was told', orders.recorded_at
-            + (fulfillments.due_at - orders.placed_at) / orders.factor
-        FROM fulfillments JOIN orders USING (order_id)
-        WHERE fulfillments.status IN ('Unshipped', 'Packed', 'PartiallyShipped') AND NOT on_hold
-          AND NOT orders.attention @> '{late}'
-          AND orders.recorded_at + (fulfillments.due_at - orders.placed_at) / orders.factor < now() - interval '1 hour'
+        SELECT urgent.order_id, 'its ship-by has passed, and nobody was told', orders.recorded_at
+            + (urgent.due_at - orders.placed_at) / orders.factor
+        FROM (
+            SELECT order_id, due_at, on_hold FROM fulfillments
+            WHERE status IN ('Unshipped', 'Packed', 'PartiallyShipped') ORDER BY due_at LIMIT 2000
+        ) AS urgent JOIN orders USING (order_id)
+        WHERE NOT on_hold AND NOT orders.attention @> '{late}'
+          AND orders.recorded_at + (urgent.due_at - orders.placed_at) / orders.factor < now() - interval '1 hour'
     ) AS found
     ORDER BY since LIMIT :most
 """)

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.placing import PlaceOrder, body_hash
-from domain.requests import KnownOrder
+from domain.requests import KnownOrder, UnknownLine
 from domain.results import Accepted, OrderResult, TimelineView
 from localstack.temporal import TemporalServer
 from tests.bad_input import example, order_with
@@ -39,8 +39,8 @@ class Remembered:
     async def known_order(self, order_id: str) -> KnownOrder | None:
         return self._known.get(order_id)
 
-    async def unknown_lines(self, order: PlaceOrder) -> tuple[tuple[int, str, str], ...]:
-        return ()
+    async def look_up(self, order: PlaceOrder) -> tuple[KnownOrder | None, tuple[UnknownLine, ...]]:
+        return self._known.get(order.order_id), ()
 
 
 def nobody_works(client: Client) -> Orders:

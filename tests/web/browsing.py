@@ -107,7 +107,7 @@ class Visitor:
             await asyncio.sleep(0.1)
         raise AssertionError(f"{path} never came there: {page.text}")
 
-    async def submit(self, page: Page, action: str, **changes: str | list[str] | None) -> Page:
+    async def submit(self, page: Page, action: str, /, **changes: str | list[str] | None) -> Page:
         """The form of the page that goes there, with these fields changed; None leaves one out."""
         form = page.form(action)
         fields: dict[str, list[str]] = dict(form.fields)

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 from temporalio.client import Client
 
 from domain.access import Scope
+from domain.catalog import Catalog
+from localstack.demo.sample import FOLDER
 from localstack.ports import HOST, choose
 from localstack.stack import Stack
 from store.database import Database
@@ -101,7 +103,11 @@ async def site(stack: Stack, client: Client, fresh_database: Callable[[], str]) 
     url = fresh_database()
     port = choose(0, "OPENORDERS_WEB_PORT")
     web_url = f"http://{HOST}:{port}"
-    settings = {"secret_key": SecretStr("the same for web and worker"), "web_url": web_url}
+    settings = {
+        "secret_key": SecretStr("the same for web and worker"),
+        "web_url": web_url,
+        "temporal_ui_url": stack.temporal.ui_url,
+    }
     async with open_shop(stack, client, url, **settings) as shop:
         app = build(shop.settings, client, Database(url), shop.task_queue)
         log = StatementLog(app)
@@ -110,3 +116,11 @@ async def site(stack: Stack, client: Client, fresh_database: Callable[[], str]) 
                 site = Site(shop, web_url, app, log)
                 yield site
                 await site.close()
+
+
+@pytest.fixture(scope="module")
+async def market(site: Site) -> Shop:
+    """The sellers and goods of the demo, in the shop of the site."""
+    catalog = Catalog.model_validate_json((FOLDER / "catalog.json").read_text(encoding="utf-8"))
+    assert await site.shop.inventory.load(catalog) is None
+    return site.shop

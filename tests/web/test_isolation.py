@@ -3,22 +3,19 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from domain.access import OUTSIDE_MESSAGES, Caller, Scope
 from domain.insights_reports import reports_for
 from tests.shop import PATIENCE_SECONDS, UPS, line
 from tests.web.conftest import Site
 from tests.web.pdf_text import pages_of
+from tests.web.routes import Route, routes_of
 from tests.web.statements import HEADER
-
-Route = tuple[str, str]
 
 OPEN_TO_EVERYBODY = {
     ("GET", path)
@@ -87,8 +84,13 @@ class Shared(NamedTuple):
     birch_sku: str
 
 
-WORDS = ("birch", "Birch", "BIRCH", "lamps-of-b", "Lamp", "77.77", "7777", "87.77", "8777")
+WORDS = ("birch", "Birch", "BIRCH", "lamps-of-b", "Lamp")
+AMOUNTS = re.compile(r"(?<![\w.:-])(?:77\.77|87\.77|7777|8777)(?!\w)")
 """What an answer for acme must not have: names, lines and prices of birch's part, and sums with it."""
+
+
+def _of_birch(body: str) -> list[str]:
+    return [word for word in WORDS if word in body] + AMOUNTS.findall(body)
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +140,6 @@ async def acme(site: Site) -> Acme:
     return Acme(site, await site.api(Scope.SELLER, "acme"), (await site.signed_in(Scope.SELLER, "acme")).client)
 
 
-def _routes(app: FastAPI) -> Iterator[Route]:
-    for part in app.routes:
-        for route in getattr(part, "effective_route_contexts", list)():
-            for method in route.methods - {"HEAD"}:
-                yield method, route.path
-
-
 def _filled(path: str, order_id: str, part: str) -> str:
     return (
         path.replace("{order_id}", order_id)
@@ -158,7 +153,7 @@ def _filled(path: str, order_id: str, part: str) -> str:
 def test_every_route_is_looked_at(site: Site) -> None:
     """A new route has to be put where it belongs, and is tried with the others of its kind then."""
     looked_at = OPEN_TO_EVERYBODY | BY_COOKIE | {*REFUSED} | MESSAGES | OWN_PART | OWN_LISTS | FORMS | STOCK
-    assert {*_routes(site.app)} == looked_at
+    assert {*routes_of(site.app)} == looked_at
 
 
 @pytest.mark.parametrize("route", sorted(REFUSED))
@@ -317,7 +312,7 @@ async def test_nothing_that_acme_is_shown_has_a_word_of_birch(acme: Acme, shared
             assert status == 200 or path.endswith("/labels.pdf"), body  # nothing is labelled yet
             if "q=lamp" not in query:
                 body = body.replace('value="lamp"', "")
-            found = [word for word in WORDS if word in body]
+            found = _of_birch(body)
             assert found == [], f"{path}{query}"
 
 
@@ -344,10 +339,10 @@ async def test_a_seller_hears_of_its_own_part_only_and_until_that_has_ended(
     assert status == 200
     assert "event: end" in body
     assert '"what":"delivered"' in body.replace(" ", "")
-    assert [word for word in WORDS if word in body] == []
+    assert _of_birch(body) == []
     assert not (await site.shop.status(mine)).closed
     entries = json.loads((await acme.ask("GET", f"/v1/orders/{mine}/timeline"))[1])["entries"]
-    assert [word for word in WORDS if word in json.dumps(entries)] == []
+    assert _of_birch(json.dumps(entries)) == []
     assert {entry["fulfillment_id"] for entry in entries} <= {"acme-1", None}
 
 
@@ -368,3 +363,35 @@ async def test_a_new_address_is_not_told_to_whose_part_has_left_for_the_old_one(
     for page in (path, f"/seller/orders/{order_id}/acme-1", f"/seller/orders/{order_id}/acme-1/slip.pdf"):
         status, body, _ = await acme.ask("GET", page)
         assert (status, "12 Mill Street" in body, "New Road" in body) == (200, True, False)
+
+
+async def test_a_seller_s_lines_are_numbered_among_its_own(site: Site, acme: Acme, shared: Shared) -> None:
+    """Whatever the backend calls them: ids that count through the order would have gaps."""
+    pot = await site.shop.lists(9, title="Pot")
+    lamp = line(shared.birch_sku, 1, "birch")
+    order_id = await site.shop.placed(lamp, line(shared.acme_sku, 2), lamp, line(pot, 1))
+    path = f"/v1/orders/{order_id}"
+    status, body, _ = await acme.ask("GET", path)
+    [part] = json.loads(body)["fulfillments"]
+    assert [(one["line_id"], one["sku"]) for one in part["lines"]] == [("1", shared.acme_sku), ("2", pot)]
+    backend = await site.api(Scope.BACKEND)
+    whole = (await backend.get(f"/orders/{order_id}/fulfillments/acme-1")).json()
+    assert [one["line_id"] for one in whole["lines"]] == ["2", "4"]
+
+    def pack(line_id: str, sku: str, quantity: int) -> dict[str, Any]:
+        contents = [{"line_id": line_id, "sku": sku, "quantity": quantity}]
+        return {"fulfillment_id": "acme-1", "parcels": [{"contents": contents}]}
+
+    for line_id in ("4", "9"):  # the order's own id of a line of acme's, and none at all
+        status, body, _ = await acme.ask("POST", f"{path}/pack", json=pack(line_id, pot, 1))
+        assert (status, json.loads(body)["errors"][0]["message"]) == (
+            409,
+            f"'{line_id}' is not to be packed in acme-1",
+        )
+    assert (await acme.ask("POST", f"{path}/pack", json=pack("1", shared.acme_sku, 2)))[0] == 200
+    items = {"fulfillment_id": "acme-1", "items": [{"line_id": "2", "quantity": 1}]}
+    assert (await acme.ask("POST", f"{path}/reject_lines", json=items))[0] == 200
+    now = await site.shop.until(order_id, lambda status: bool(status.shortages))
+    assert [(short.line_id, short.quantity) for short in now.shortages] == [("4", 1)]
+    [part] = json.loads((await acme.ask("GET", path))[1])["fulfillments"]
+    assert [parcel["contents"] for parcel in part["parcels"]] == [{"1": 2}]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 from domain.access import Caller, Scope
 from domain.model import LocalId, Moment, PartyId
 from store.views.sellers import QueuePage, SellerOrder
+from usecases.own_lines import OwnLines
 from web.api.callers import Merchant
 from web.api.orders import AnOrderId
 from web.problems import HttpProblem, answers, not_found
@@ -14,7 +15,7 @@ from web.services import UseServices
 
 router = APIRouter(tags=["fulfillments"])
 
-AFulfillmentId = Annotated[LocalId, Path(description="Such as `acme-1`.")]
+AFulfillmentId = Annotated[LocalId, Path(description="Numbered per seller.", examples=["acme-1"])]
 ASeller = Annotated[PartyId | None, Query(description="Whose; a seller's key sees its own only.")]
 
 
@@ -53,8 +54,12 @@ async def part(
     caller: Merchant,
     seller: ASeller = None,
 ) -> SellerOrder:
-    """What its seller needs to pack and ship it: lines, parcels, the address, and the cancellations it is to answer."""
+    """What its seller needs to pack and ship it: lines, parcels, the address, and the cancellations it is to answer.
+    For a seller's key the lines are numbered 1, 2, 3 among its own, and it speaks of them so in its messages.
+    """
     found = await services.sellers.order(seller_asked_for(caller, seller), order_id, fulfillment_id)
     if found is None:
         raise not_found(f"there is no fulfillment {fulfillment_id!r} of order {order_id!r}")
-    return found
+    if caller.seller is None:
+        return found
+    return OwnLines(await services.sellers.own_lines(caller.seller, order_id)).shown(found)

@@ -15,6 +15,7 @@ from domain.timeline import Entry
 from store.views.order import MailRow
 from store.views.orders import OrderFilter, OrderPage, Sorting
 from usecases.errors import InvalidOrder
+from usecases.own_lines import OwnLines
 from web.api.answers import (
     OrderAnswer,
     PlacedAnswer,
@@ -25,12 +26,12 @@ from web.api.answers import (
 )
 from web.api.bodies import body_of, described
 from web.api.callers import Backend, Marketplace, Merchant
-from web.problems import answers, not_found
+from web.problems import RETRY_AFTER_SECONDS, HttpProblem, answers, not_found
 from web.services import Services, UseServices
 
 router = APIRouter(tags=["orders"])
 
-AnOrderId = Annotated[OrderId, Path(description="The id that the order was placed with.")]
+AnOrderId = Annotated[OrderId, Path(description="The id that the order was placed with.", examples=["1042"])]
 TIMELINE_PAGE = 200
 
 
@@ -110,7 +111,8 @@ async def _own_part(services: Services, seller: str, order_id: str) -> SellerAns
     ]
     if not parts:
         raise no_order(order_id)
-    return SellerAnswer(order_id=order_id, fulfillments=tuple(parts))
+    lines = OwnLines(await services.sellers.own_lines(seller, order_id))
+    return SellerAnswer(order_id=order_id, fulfillments=tuple(lines.shown(part) for part in parts))
 
 
 @router.get("/orders/{order_id}/timeline", summary="What happened", responses=answers(401, 403, 404, 422, 503))
@@ -137,6 +139,7 @@ async def _stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """Refused before the stream begins, where an answer can still say so."""
     await _must_see(services, caller, order_id)
+    must_have_room(services, order_id)
     return _follow(services, caller, order_id, last_event_id)
 
 
@@ -149,7 +152,9 @@ async def _stream(
 async def events(
     stream: Annotated[AsyncIterator[ServerSentEvent], Depends(_stream)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events: an `entry` for each line of the timeline, old ones first, and `end` when none will follow."""
+    """Server-sent events: an `entry` for each line of the timeline, old ones first, and `end` when none will follow.
+    A stream that ends without `end` goes on when it is asked for again.
+    """
     async for event in stream:
         yield event
 
@@ -157,6 +162,8 @@ async def events(
 async def _follow(services: Services, caller: Caller, order_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
     async with aclosing(services.watch.changes(order_id)) as changes:
         async for _ in changes:
+            if await services.keys.find(caller.key_id) is None:
+                return  # revoked meanwhile
             # Asked for first: whatever happened until then is in the entries that are read next.
             ended = await _has_ended(services, caller, order_id)
             while entries := await _entries(services, caller, order_id, after):
@@ -173,6 +180,12 @@ async def mails(order_id: AnOrderId, services: UseServices, caller: Marketplace)
     """What was sent, to whom, and what became of it; not what it says."""
     await _must_see(services, caller, order_id)
     return list(await services.views.mails(order_id))
+
+
+def must_have_room(services: Services, order_id: str) -> None:
+    if not services.watch.has_room(order_id):
+        detail = "Too many follow this at the moment."
+        raise HttpProblem(503, "unreachable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 # -- who sees what -------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """Stock: levels, the movements that made them, receipts and corrections; and the catalog."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from domain.access import Caller, Scope
 from domain.catalog import Catalog, Correction, Receipt, StockMoved
-from domain.model import Frozen, PartyId, Sku
+from domain.model import Frozen, Moment, PartyId, Sku
 from store.views.stock import MovementRow, StockPage
 from usecases.errors import Refused
 from web.api.bodies import body_of, described
@@ -20,8 +21,8 @@ router = APIRouter(tags=["stock"])
 
 class Movements(Frozen):
     movements: tuple[MovementRow, ...]
-    next: int | None
-    """To be given as `before` for the next page; None on the last one."""
+    next: datetime | None
+    """To be given as `before` for the next page; None where there is none."""
 
 
 class Loaded(Frozen):
@@ -59,14 +60,16 @@ async def movements(
     seller: ASeller = None,
     location: PartyId | None = None,
     sku: Sku | None = None,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="The page's `next`.")] = None,
+    before: Annotated[Moment | None, Query(description="The page's `next`.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Movements:
-    """Every movement of stock, the newest first; of one seller, or of all."""
+    """Every movement of stock, the newest first; of one seller, or of all. A page may have some more than `limit`: what
+    was moved at one moment stays together.
+    """
     found = await services.stock.movements(
         seller_asked_for(caller, seller), sku=sku, location=location, before=before, limit=limit
     )
-    return Movements(movements=found, next=found[-1].id if len(found) == limit else None)
+    return Movements(movements=found, next=found[-1].at if len(found) >= limit else None)
 
 
 @router.post(

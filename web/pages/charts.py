@@ -11,7 +11,6 @@ from domain.model import Frozen
 PLOT_HEIGHT = 180
 """Of `.plot` in the style sheet, without the line of labels below."""
 
-LABEL_HEIGHT = 22
 ROW_HEIGHT = 22
 _HEATS = 5
 _LABELS_MAX, _LABELS_ON_PHONE_MAX = 12, 8

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from adapters.payments.tokens import TEST_CARDS
 from domain.offers import Offer, Wish
-from domain.placing import Address
+from domain.placing import Address, Email
 from usecases.addresses import address_form, checked_address, countries
 from usecases.errors import InvalidOrder, OrderConflict
 from web.pages.carts import forget_cart, read_cart
@@ -24,6 +25,8 @@ from web.services import Services, UseServices
 
 router = APIRouter()
 
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+
 
 class _Checkout(NamedTuple):
     """What was chosen so far, as the form has it, and what can be chosen for it."""
@@ -32,6 +35,11 @@ class _Checkout(NamedTuple):
     country: str
     cart: tuple[Wish, ...]
     offers: tuple[Offer, ...]
+
+    @property
+    def shown_country(self) -> str:
+        """Whose form and dates are shown: the first one's where somebody has sent a country that nobody knows."""
+        return self.country if self.country in dict(countries()) else COUNTRY
 
     @property
     def offer(self) -> Offer | None:
@@ -84,9 +92,9 @@ async def check_out(request: Request, form: Form, services: UseServices) -> Resp
 
 
 async def _checkout(services: Services, cart: tuple[Wish, ...], values: Mapping[str, str]) -> _Checkout:
-    country = values.get("country", COUNTRY)
-    offers = await offers_for(services, cart, country, values.get("time_zone") or "UTC")
-    return _Checkout(values, country, cart, offers)
+    checkout = _Checkout(values, values.get("country", COUNTRY), cart, ())
+    zone = values.get("time_zone") or "UTC"
+    return checkout._replace(offers=await offers_for(services, cart, checkout.shown_country, zone))
 
 
 def _texts(form: FormData) -> dict[str, str]:
@@ -95,8 +103,7 @@ def _texts(form: FormData) -> dict[str, str]:
 
 def _wrong(checkout: _Checkout) -> dict[str, str]:
     values, wrong = checkout.values, {}
-    email = values.get("email", "").strip()
-    if "@" not in email.strip("@") or any(c.isspace() for c in email) or len(email) > 254:
+    if not _is_email(values.get("email", "").strip()):
         wrong["email"] = "Please give an email address such as ada@example.com."
     if values.get("card") not in {token for token, _, _ in TEST_CARDS}:
         wrong["card"] = "Please choose a card."
@@ -107,9 +114,16 @@ def _wrong(checkout: _Checkout) -> dict[str, str]:
     return wrong
 
 
+def _is_email(text: str) -> bool:
+    try:
+        _EMAIL.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
 async def _page(request: Request, checkout: _Checkout, wrong: Mapping[str, str], status: int = 200) -> Response:
     services = request.app.state.services
-    known = dict(countries())
     order = checkout.values.get("order") or services.signatures.sign("order-id", _new_order_id())
     return await render(
         request,
@@ -121,7 +135,7 @@ async def _page(request: Request, checkout: _Checkout, wrong: Mapping[str, str],
         order=order,
         country=checkout.country,
         countries=countries(),
-        fields=address_form(checkout.country if checkout.country in known else COUNTRY).fields,
+        fields=address_form(checkout.shown_country).fields,
         offers=checkout.offers,
         chosen=checkout.offer,
         items=checkout.items,

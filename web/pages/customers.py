@@ -1,7 +1,9 @@
 """The order's page of its customer: opened by a signed link, and limited to that one order."""
 
+import hashlib
+import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -18,16 +20,19 @@ from domain.mails import mail_from_row
 from domain.model import OrderId
 from domain.placing import Address
 from domain.results import MoneyResult
+from store.views.order import OrderDetail
 from usecases.addresses import Field, address_form, checked_address
-from usecases.errors import InvalidMessage, OrderError
+from usecases.errors import InvalidMessage, OrderError, Unreachable
 from web.api.answers import Actions, look
-from web.limits import limited
+from web.api.orders import must_have_room
+from web.limits import Limit, note_wrong_guess, refuse_guessers
 from web.pages.cookies import set_cookie
 from web.pages.flashes import back_to
+from web.pages.numbers import items_of, number_of
 from web.pages.sessions import Form
 from web.pages.shipments import STEPS, shipments_of
 from web.pages.templates import render
-from web.problems import HttpProblem, not_found
+from web.problems import not_found
 from web.services import Services, UseServices
 
 router = APIRouter()
@@ -37,8 +42,7 @@ COOKIE_SECONDS = 60 * 60 * 24 * 30
 LINK_GOOD_FOR = timedelta(days=180)
 """After the last change of an order that has ended."""
 
-TRIES_MAX = 60
-TRIES_WINDOW = timedelta(minutes=15)
+LINKS = Limit("link", 60, timedelta(minutes=15))
 
 
 def allow_order(request: Request, response: Response, order_id: str) -> None:
@@ -50,9 +54,10 @@ def allow_order(request: Request, response: Response, order_id: str) -> None:
 @router.get("/o/{token}")
 async def follow_link(request: Request, token: str, services: UseServices) -> Response:
     """The link of a mail; from here on the address has no secret in it."""
-    await limited(request, services, "link", TRIES_MAX, TRIES_WINDOW)
     order_id = services.signatures.read("order-link", token)
     if not isinstance(order_id, str):
+        await refuse_guessers(request, services, LINKS)
+        await note_wrong_guess(request, services, LINKS)
         raise not_found("This link is not valid. Please open the one in your latest mail.")
     response = RedirectResponse(f"/orders/{order_id}", status_code=303)
     allow_order(request, response, order_id)
@@ -77,8 +82,7 @@ async def order_page(request: Request, order_id: OwnOrder, services: UseServices
     if detail is None or customer is None:
         # Placed a moment ago; or nobody works just now, and the order waits in Temporal.
         return await render(request, "order_new.html", order_id=order_id)
-    if detail.order.closed and datetime.now(UTC) - detail.changed_at > LINK_GOOD_FOR:
-        raise not_found("This order was completed long ago: its page is not shown any more.")
+    _refuse_if_long_ended(detail)
     now = await look(services.orders, detail)
     return await render(
         request,
@@ -97,6 +101,11 @@ async def order_page(request: Request, order_id: OwnOrder, services: UseServices
     )
 
 
+def _refuse_if_long_ended(order: OrderDetail) -> None:
+    if order.order.closed and datetime.now(UTC) - order.changed_at > LINK_GOOD_FOR:
+        raise not_found("This order was completed long ago: its page is not shown any more.")
+
+
 def address_fields(address: Address) -> tuple[Field, ...]:
     """None for a country that nobody knows: then the address cannot be changed here."""
     try:
@@ -112,9 +121,11 @@ def address_values(address: Address) -> dict[str, str]:
 @router.get("/orders/{order_id}/mails")
 async def mails_page(request: Request, order_id: OwnOrder, services: UseServices) -> Response:
     """Every mail about the order, as it was sent."""
+    detail = await services.views.order(order_id)
     customer = await services.contacts.customer(order_id)
-    if customer is None:
+    if detail is None or customer is None:
         raise not_found("There are no mails yet.")
+    _refuse_if_long_ended(detail)
     return await render(
         request, "order_mails.html", zone=customer.time_zone, order_id=order_id, mails=await _mails(services, order_id)
     )
@@ -123,9 +134,10 @@ async def mails_page(request: Request, order_id: OwnOrder, services: UseServices
 async def _mails(services: Services, order_id: str) -> list[dict[str, Any]]:
     contact = await services.contacts.contact(order_id, "customer")
     assert contact is not None
+    bodies = await services.views.mail_bodies(order_id)  # first: what comes in between has a row then
     sent = {row.key: row for row in await services.views.mails(order_id)}
     shown = []
-    for body in reversed(await services.views.mail_bodies(order_id)):
+    for body in reversed(bodies):
         mail = mail_from_row(body)
         if mail.to == "customer":
             shown.append({"row": sent[mail.key], "rendered": services.mails.render(mail, contact)})
@@ -135,6 +147,7 @@ async def _mails(services: Services, order_id: str) -> list[dict[str, Any]]:
 async def _changes(
     order_id: OwnOrder, services: UseServices, last_event_id: Annotated[int, Header(ge=0)] = 0
 ) -> AsyncIterator[ServerSentEvent]:
+    must_have_room(services, order_id)
     return changes_of(services, order_id, last_event_id)
 
 
@@ -147,9 +160,17 @@ async def events(
         yield event
 
 
-async def changes_of(services: Services, order_id: str, seen: int) -> AsyncIterator[ServerSentEvent]:
+async def _always() -> bool:
+    return True
+
+
+async def changes_of(
+    services: Services, order_id: str, seen: int, may_see: Callable[[], Awaitable[bool]] = _always
+) -> AsyncIterator[ServerSentEvent]:
     async with aclosing(services.watch.changes(order_id)) as changes:
         async for _ in changes:
+            if not await may_see():
+                return
             ended = await services.views.is_closed(order_id)
             position = (await services.views.positions([order_id])).get(order_id, 0)
             if position > seen:
@@ -174,14 +195,20 @@ async def send(request: Request, order_id: OwnOrder, message: str, form: Form, s
         raise not_found("The order is being recorded: please try again in a moment.")
     try:
         body = {"by": "customer", **_body(message, form, customer)}
-        answer = await services.orders.update(order_id, message, body, update_id=f"page-{form.get('once', '')}")
-    except HttpProblem as problem:
-        return back_to(request, path, "bad", problem.detail)
+        answer = await services.orders.update(order_id, message, body, update_id=_once(form, message, body))
+    except Unreachable:
+        return back_to(request, path, "bad", "Your order could not be reached just now. Please look here again soon.")
     except OrderError as error:
         return back_to(request, path, "bad", _for_people(error))
     if isinstance(answer, MoneyResult) and not answer.done:
         return back_to(request, path, "bad", f"That did not work: {answer.refused_because}.")
     return back_to(request, path, "ok", _DONE[message])
+
+
+def _once(form: FormData, message: str, body: dict[str, Any]) -> str:
+    """Of this page and these words: sent again with others, by whoever went back to it, it is another message."""
+    words = json.dumps([str(form.get("once", "")), message, body], sort_keys=True)
+    return f"page-{hashlib.sha256(words.encode()).hexdigest()[:32]}"
 
 
 _DONE = {
@@ -195,9 +222,9 @@ _DONE = {
 
 
 def _for_people(error: OrderError) -> str:
-    """The order's own words without the name of the field that they are about."""
+    """The order's own words without the name of the field that they are about; one on the form, such as City, stays."""
     field, separator, words = error.reason.partition(": ")
-    sentence = words if separator and " " not in field else error.reason
+    sentence = words if separator and " " not in field and field.islower() else error.reason
     return sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith(".") else ".")
 
 
@@ -206,11 +233,7 @@ def _body(message: str, form: FormData, customer: CustomerContact) -> dict[str, 
     text = {name: value.strip() for name, value in form.items() if isinstance(value, str)}
     match message:
         case "cancel":
-            items = [
-                {"line_id": name.removeprefix("units-"), "quantity": int(value)}
-                for name, value in text.items()
-                if name.startswith("units-") and value.isdecimal() and int(value)
-            ]
+            items = items_of(text)
             if not items and text.get("what") != "everything":
                 raise InvalidMessage("Please say how many of which item, or choose the whole order")
             chosen = {} if text.get("what") == "everything" else {"items": items}
@@ -219,7 +242,7 @@ def _body(message: str, form: FormData, customer: CustomerContact) -> dict[str, 
             choice, _, sku = text.get("choice", "").partition(":")
             return _given(text, "line_id") | {"choice": choice} | ({"substitute_sku": sku} if sku else {})
         case "update_payment":
-            amount = int(text.get("amount", "0"))
+            amount = number_of(text.get("amount", "")) or 0
             return {"payments": [{"token": text.get("card", ""), "amount": amount}]}
         case "change_address":
             address = checked_address(customer.address.country, text)

@@ -1,10 +1,15 @@
 """What goes wrong on a page, said to a person."""
 
+from contextlib import suppress
+
 from fastapi import Request
 from fastapi.responses import Response
 
+from domain.requests import Unavailable
+from web.pages.sessions import signed_in
 from web.pages.templates import render
 from web.problems import HttpProblem
+from web.services import Services
 
 _HEADLINES = {
     401: "Please sign in",
@@ -24,9 +29,16 @@ def wants_page(request: Request) -> bool:
 
 
 async def page_of_problem(request: Request, problem: HttpProblem) -> Response:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    caller = None
+    if problem.status != 503:  # else PostgreSQL may be the trouble, and would be waited for once more
+        with suppress(Unavailable):
+            caller = await signed_in(request, services)
     response = await render(
         request,
         "problem.html",
+        caller=caller,
         status=problem.status,
         headline=_HEADLINES.get(problem.status, "Something went wrong"),
         detail=problem.detail,

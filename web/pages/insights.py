@@ -14,10 +14,10 @@ from pydantic import BeforeValidator
 
 from adapters.mail.formats import Formats
 from domain.access import Caller
-from domain.insights import TINY_SAMPLE, Day, Window, window_of, window_until
+from domain.insights import TINY_SAMPLE, Day, Window, window_until
 from domain.insights_cancellations import REASONS
 from domain.insights_metrics import METRICS, Metric
-from domain.insights_reports import ROWS_MAX, Report, ReportName
+from domain.insights_reports import CSV_ROWS_MAX, Report, ReportName
 from domain.insights_stock import (
     LEAD_TIME_DAYS,
     LEAD_TIME_DAYS_MAX,
@@ -27,7 +27,7 @@ from domain.insights_stock import (
     Plan,
 )
 from domain.model import Currency, PartyId
-from usecases.insights import Frame, Question
+from usecases.insights import Frame, Question, asked_window
 from web.api.insights import as_csv, whose
 from web.pages import charts
 from web.pages import insights_charts as shown
@@ -155,7 +155,7 @@ async def _desk(
 ) -> Desk:
     seller = whose(caller, seller, ReportName.SALES)
     frame = await services.insights.frame()
-    window = window_of(first, last, frame.today)
+    window = asked_window(first, last, frame.today)
     asked = {"seller": None if caller.seller else seller, "from": first, "until": last, "currency": currency}
     return Desk(
         request=request,
@@ -289,7 +289,7 @@ async def csv(report: ReportName, desk: ADesk, plan: APlan) -> Response:
         first=desk.window.first,
         last=desk.window.last,
         currency=desk.currency,
-        limit=ROWS_MAX,
+        limit=CSV_ROWS_MAX,
         plan=plan,
     )
     return as_csv(await desk.services.insights.report(report, question, desk.frame))

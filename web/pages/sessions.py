@@ -1,7 +1,7 @@
 """Who is signed in on a page, and forms that came from a page of ours."""
 
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -25,15 +25,20 @@ class SignInNeeded(Exception):
 
 async def signed_in(request: Request, services: UseServices) -> Caller | None:
     """By the session cookie; a key that was revoked since opens nothing any more."""
-    key_id = services.signatures.read_fresh("session", request.cookies.get(SESSION, ""), SESSION_LENGTH)
-    found = await services.keys.find(key_id) if isinstance(key_id, str) else None
-    return found[0] if found else None
+    session = services.signatures.read_fresh("session", request.cookies.get(SESSION, ""), SESSION_LENGTH)
+    if not isinstance(session, list):
+        return None
+    key_id, began = session
+    found = await services.keys.find(key_id)
+    if found is None or (found.sessions_since is not None and began <= found.sessions_since.timestamp()):
+        return None
+    return found.caller
 
 
 def start_session(request: Request, response: Response, caller: Caller) -> None:
     services = request.app.state.services
     assert isinstance(services, Services)
-    signed = services.signatures.sign_now("session", caller.key_id)
+    signed = services.signatures.sign_now("session", [caller.key_id, datetime.now(UTC).timestamp()])
     set_cookie(request, response, SESSION, signed, int(SESSION_LENGTH.total_seconds()))
 
 
@@ -66,6 +71,8 @@ async def _form(request: Request) -> FormData:
         raise HttpProblem(
             403, "forged-form", "This form is too old, or came from elsewhere. Please go back and try again."
         )
+    if any("\x00" in name or (isinstance(text, str) and "\x00" in text) for name, text in form.multi_items()):
+        raise HttpProblem(422, "invalid-form", "A field has a character in it that cannot be kept.")
     return form
 
 
@@ -82,6 +89,9 @@ def to_sign_in(request: Request) -> RedirectResponse:
 
 def local_path(path: str) -> str:
     """Where to go after signing in: a path of ours, whatever somebody has written into the address."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return "/"
     safe = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
     return path if safe and "\\" not in path else "/"

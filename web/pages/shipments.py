@@ -106,8 +106,9 @@ def _items(order: OrderDetail, contents: dict[str, int]) -> tuple[Item, ...]:
 
 
 def _scans(timeline: Sequence[Entry], parcel_id: str) -> Iterator[Scan]:
-    """The newest first, as everybody's tracking pages have it."""
-    for entry in reversed(timeline):
+    """The newest first, as everybody's tracking pages have it; one that was heard of late stands where it belongs."""
+    for entry in sorted(timeline, key=lambda entry: (entry.occurred_at, entry.seq), reverse=True):
         if entry.what == "carrier_event" and entry.summary.startswith(f"{parcel_id}: "):
-            text = entry.summary.removeprefix(f"{parcel_id}: ").capitalize()
+            text = entry.summary.removeprefix(f"{parcel_id}: ").removesuffix(", out of order")
+            text = text[:1].upper() + text[1:]
             yield Scan(entry.occurred_at, f"{text} ({entry.why})" if entry.why and entry.why not in text else text)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from domain.offers import Offer, Source, Wish
@@ -13,6 +13,7 @@ from usecases.addresses import countries
 from usecases.errors import InvalidMessage
 from usecases.quotes import quote
 from web.pages.carts import LINES_MAX, keep_cart, quantity_of, read_cart, with_quantity
+from web.pages.numbers import number_of
 from web.pages.sessions import Form, MaybeSignedIn
 from web.pages.templates import render
 from web.problems import not_found
@@ -24,6 +25,7 @@ COUNTRY = "US"
 """Where dates are shown for until somebody says another."""
 
 _ITEMS = 24
+_NO_NUL = r"^[^\x00]*$"
 
 
 @router.get("/")
@@ -31,10 +33,11 @@ async def catalogue(
     request: Request,
     services: UseServices,
     caller: MaybeSignedIn,
-    q: Annotated[str, Query(max_length=100)] = "",
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    q: Annotated[str, Query(max_length=100, pattern=_NO_NUL)] = "",
+    after: Annotated[str | None, Query(max_length=200, pattern=_NO_NUL)] = None,
 ) -> Response:
-    page = await services.offers.items(search=q.strip() or None, after=after, limit=_ITEMS)
+    q = q.strip()
+    page = await services.offers.items(search=q or None, after=after, limit=_ITEMS)
     more = urlencode({"q": q, "after": page.next}) if page.next else ""
     return await render(request, "shop.html", caller=caller, items=page.items, q=q, more=more and f"/?{more}")
 
@@ -44,8 +47,8 @@ async def product(
     request: Request,
     services: UseServices,
     caller: MaybeSignedIn,
-    seller: str,
-    sku: str,
+    seller: Annotated[str, Path(pattern=_NO_NUL)],
+    sku: Annotated[str, Path(pattern=_NO_NUL)],
     country: Annotated[str, Query(pattern=r"^[A-Z]{2}$")] = COUNTRY,
 ) -> Response:
     item = await services.offers.item(seller, sku)
@@ -57,7 +60,7 @@ async def product(
         "product.html",
         caller=caller,
         item=item,
-        offers=await quote(services.offers, [wish], country, "UTC", datetime.now(UTC)),
+        offers=await offers_for(services, (wish,), country, "UTC"),
         country=country,
         countries=countries(),
         quantity=quantity_of(read_cart(request, services), seller, sku),
@@ -116,13 +119,14 @@ async def tidy_cart(request: Request, _: Form, services: UseServices) -> Respons
 
 
 def _quantity(text: str) -> int:
-    if not text.strip().isdecimal():
+    quantity = number_of(text)
+    if quantity is None:
         raise InvalidMessage("quantity: please give a number")
-    return min(int(text), QUANTITY_MAX)
+    return min(quantity, QUANTITY_MAX)
 
 
 async def offers_for(services: Services, cart: tuple[Wish, ...], country: str, time_zone: str) -> tuple[Offer, ...]:
-    """None where a line cannot be bought; the cart's page says why."""
+    """None where something cannot be bought; the cart's page says why."""
     try:
         return await quote(services.offers, cart, country, time_zone, datetime.now(UTC))
     except InvalidMessage:

@@ -17,13 +17,15 @@ from domain.mails import mail_from_row
 from domain.messages import AddNote
 from domain.model import OrderId
 from domain.results import MoneyResult
+from store.views.support import FOUND_MAX
 from usecases.errors import InvalidMessage, OrderError
 from usecases.orders import decoded
 from web.api.answers import Actions, age_seconds, look
+from web.api.orders import must_have_room
 from web.pages import support_forms, words
 from web.pages.customers import address_fields, address_values, changes_of
 from web.pages.flashes import back_to
-from web.pages.sessions import Form, SupportPage
+from web.pages.sessions import Form, SupportPage, signed_in
 from web.pages.templates import known_zone, render
 from web.problems import not_found
 from web.services import Services, UseServices
@@ -37,7 +39,10 @@ _FIRST = 10
 
 @router.get("")
 async def start(
-    request: Request, services: UseServices, caller: SupportPage, q: Annotated[str, Query(max_length=200)] = ""
+    request: Request,
+    services: UseServices,
+    caller: SupportPage,
+    q: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")] = "",
 ) -> Response:
     """One order that is found by its id is opened at once."""
     found = await services.support.search(q) if q.strip() else ()
@@ -50,6 +55,7 @@ async def start(
         caller=caller,
         q=q,
         found=found,
+        found_max=FOUND_MAX,
         counts=await services.support.attention_counts(),
         waiting=(await services.support.attention(limit=_FIRST)).orders,
         standstills=await services.support.standstills(),
@@ -107,9 +113,20 @@ async def order_page(request: Request, order_id: AnOrderId, services: UseService
 
 
 async def _changes(
-    order_id: AnOrderId, services: UseServices, _: SupportPage, last_event_id: Annotated[int, Header(ge=0)] = 0
+    request: Request,
+    order_id: AnOrderId,
+    services: UseServices,
+    _: SupportPage,
+    last_event_id: Annotated[int, Header(ge=0)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
-    return changes_of(services, order_id, last_event_id)
+    if order_id not in await services.views.positions([order_id]):
+        raise not_found(f"There is no order {order_id}, or nobody has recorded it yet.")
+    must_have_room(services, order_id)
+
+    async def may_see() -> bool:
+        return await signed_in(request, services) is not None
+
+    return changes_of(services, order_id, last_event_id, may_see)
 
 
 @router.get("/orders/{order_id}/events", response_class=EventSourceResponse)
@@ -130,9 +147,10 @@ def _temporal_url(services: Services, order_id: str) -> str:
 
 async def _mails(services: Services, order_id: str) -> list[dict[str, object]]:
     """To whom each was sent, with its subject and words."""
+    bodies = await services.views.mail_bodies(order_id)  # first: what comes in between has a row then
     sent = {row.key: row for row in await services.views.mails(order_id)}
     shown: list[dict[str, object]] = []
-    for body in reversed(await services.views.mail_bodies(order_id)):
+    for body in reversed(bodies):
         row = sent[body["key"]]
         contact = await services.contacts.contact(order_id, row.to)
         rendered = services.mails.render(mail_from_row(body), contact) if contact else None

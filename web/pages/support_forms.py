@@ -10,6 +10,7 @@ from domain.placing import Address
 from store.views.order import OrderDetail
 from usecases.addresses import address_form, checked_address
 from usecases.errors import InvalidMessage
+from web.pages.numbers import items_of, number_of
 from web.pages.templates import known_zone
 
 Texts = Mapping[str, str]
@@ -43,7 +44,7 @@ def _fields(message: str, texts: Texts, order: OrderDetail, country: str, format
             choice, _, sku = texts.get("choice", "").partition(":")
             return _given(texts, "line_id") | {"choice": choice} | ({"substitute_sku": sku} if sku else {})
         case "update_payment":
-            return {"payments": [{"token": texts.get("card", ""), "amount": int(texts.get("amount") or 0)}]}
+            return {"payments": [{"token": texts.get("card", ""), "amount": number_of(texts.get("amount", "")) or 0}]}
         case "goodwill_refund":
             amount = minor_units(texts.get("amount", ""), order.order.currency)
             if amount is None:
@@ -79,11 +80,7 @@ def _cancel(texts: Texts) -> dict[str, Any]:
 
 
 def _items(texts: Texts) -> list[dict[str, Any]]:
-    items = [
-        {"line_id": name.removeprefix("units-"), "quantity": int(value)}
-        for name, value in texts.items()
-        if name.startswith("units-") and value.isdecimal() and int(value)
-    ]
+    items = items_of(texts)
     if not items:
         raise InvalidMessage("items: please say how many of which line")
     return items

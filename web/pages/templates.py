@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,12 +14,24 @@ from markupsafe import Markup
 
 from adapters.mail.formats import Formats
 from adapters.mail.rendering import is_web_url
-from domain.access import Caller
+from domain.access import Caller, Scope
 from web.pages import words
 from web.pages.carts import cart_units
 from web.pages.cookies import set_cookie
 from web.pages.flashes import forget_flash, taken_flash
 from web.services import Services
+
+_NAVIGATION: Mapping[Scope | None, Sequence[tuple[str, str]]] = {
+    None: (("/", "Shop"), ("/cart", "Cart"), ("/signin", "Sign in")),
+    Scope.SELLER: (
+        ("/seller", "To ship"),
+        ("/seller/orders", "Orders"),
+        ("/seller/stock", "Stock"),
+        ("/insights", "Insights"),
+    ),
+    Scope.SUPPORT: (("/support", "Support"), ("/support/attention", "Attention"), ("/insights", "Insights")),
+    Scope.ANALYST: (("/insights", "Insights"),),
+}
 
 _VISIT = "oo_visit"
 _VISIT_SECONDS = 60 * 60 * 24 * 30
@@ -58,6 +70,7 @@ async def render(
     visit = request.cookies.get(_VISIT) or secrets.token_urlsafe(18)
     formats = Formats(Locale("en"), known_zone(zone))
     flash = taken_flash(request, services)
+    navigation = _NAVIGATION.get(caller.scope if caller else None, ())
     html = _ENVIRONMENT.get_template(template).render(
         request=request,
         shop_name=services.settings.shop_name,
@@ -69,6 +82,8 @@ async def render(
         flash=flash,
         zone_name=formats.zone.key,
         path=request.url.path,
+        navigation=navigation,
+        here=_nearest(request.url.path, [href for href, _ in navigation]),
         **facts,
     )
     response = HTMLResponse(html, status_code=status)
@@ -79,11 +94,17 @@ async def render(
     return response
 
 
+def _nearest(path: str, hrefs: Iterable[str]) -> str:
+    """Of the pages in the navigation the one that this belongs to; empty: none."""
+    above = (href for href in hrefs if path == href or (path.startswith(f"{href.rstrip('/')}/") and href != "/"))
+    return max(above, key=len, default="")
+
+
 def is_genuine(request: Request, token: str) -> bool:
     """Whether the form came from a page of ours, made for this very browser."""
     visit = request.cookies.get(_VISIT)
     services = request.app.state.services
-    return visit is not None and hmac.compare_digest(token, _token(services, visit))
+    return visit is not None and hmac.compare_digest(token.encode(), _token(services, visit).encode())
 
 
 def _token(services: Services, visit: str) -> str:
@@ -96,7 +117,3 @@ def known_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return ZoneInfo("UTC")
-
-
-def now_in(zone: str) -> datetime:
-    return datetime.now(known_zone(zone))

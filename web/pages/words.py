@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from domain.tracking_numbers import carrier_name
 from usecases.addresses import countries
 
 STATUSES: Mapping[str, tuple[str, str]] = {
@@ -108,6 +109,11 @@ def initials(title: str) -> str:
     return "".join(letters[:2]).upper() or "·"
 
 
+def tone(sku: str) -> int:
+    """The color in the place of a picture: always the same for one product."""
+    return sum(sku.encode()) % 6
+
+
 def product_path(seller: str, sku: str) -> str:
     return f"/products/{quote(seller, safe='')}/{quote(sku, safe='')}"
 
@@ -116,7 +122,16 @@ def country(code: str) -> str:
     return dict(countries()).get(code, code)
 
 
-FILTERS = {"label": label, "color": color, "duration": duration, "span": span, "initials": initials, "country": country}
+FILTERS = {
+    "label": label,
+    "color": color,
+    "duration": duration,
+    "span": span,
+    "initials": initials,
+    "tone": tone,
+    "country": country,
+    "carrier": carrier_name,
+}
 GLOBALS = {
     "STATUSES": STATUSES,
     "PARCELS": PARCELS,

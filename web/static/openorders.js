@@ -36,9 +36,16 @@ const soon = (() => {
 // An order tells of each change by server-sent events; they go on where they stopped when the line was cut.
 const followed = document.querySelector("[data-events]");
 if (followed && "EventSource" in window) {
-  const stream = new EventSource(followed.dataset.events);
-  stream.addEventListener("entry", soon);
-  stream.addEventListener("end", () => { soon(); stream.close(); });
+  const follow = () => {
+    const stream = new EventSource(followed.dataset.events);
+    stream.addEventListener("entry", soon);
+    stream.addEventListener("end", () => { soon(); stream.close(); });
+    // It comes again by itself, unless it was refused.
+    stream.addEventListener("error", () => {
+      if (stream.readyState === EventSource.CLOSED) setTimeout(() => { soon(); follow(); }, 30_000);
+    });
+  };
+  follow();
 }
 
 // Lists are looked at again now and then, while somebody is looking at them.

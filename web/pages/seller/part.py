@@ -99,7 +99,7 @@ def _scanned(items: tuple[Item, ...], missing: Mapping[str, tuple[int, int]]) ->
 
 def _is_late(part: SellerOrder, steps: Steps) -> bool:
     due = part.fulfillment.due_at or part.fulfillment.ship_by
-    return due < datetime.now(UTC) and (steps.pack or bool(steps.ship))
+    return due < datetime.now(UTC) and not steps.held and (steps.pack or bool(steps.ship))
 
 
 def _unprintable(part: SellerOrder) -> bool:

@@ -67,13 +67,16 @@ async def all_labels(desk: Desk, parts: Parts) -> Response | tuple[Outcome, ...]
     """The labels; or, where one of them is missing, what there is of each part."""
     found = await _read(desk, parts)
     outcomes = tuple(_outcome(*named, part) for named, part in zip(parts, found, strict=True))
-    return await labels_of_all(desk, parts) if all(one.state == "done" for one in outcomes) else outcomes
+    return await _labels_of(desk, found) if all(one.state == "done" for one in outcomes) else outcomes
 
 
 async def labels_of_all(desk: Desk, parts: Parts) -> Response:
     """Those that are there."""
-    found = [part for part in await _read(desk, parts) if not isinstance(part, OrderError)]
-    there = [label for part in found for label in _labels(desk, part)]
+    return await _labels_of(desk, await _read(desk, parts))
+
+
+async def _labels_of(desk: Desk, found: list[SellerOrder | OrderError]) -> Response:
+    there = [label for part in found if not isinstance(part, OrderError) for label in _labels(desk, part)]
     if not there:
         raise not_found("There is no label yet: it comes with packing, or with shipping.")
     return _pdf(await asyncio.to_thread(parcel_labels, there), "labels")

@@ -60,10 +60,10 @@ async def queue(
 def _filters(show: Show, now: datetime, today_ends: datetime, tomorrow_ends: datetime) -> Mapping[str, Any]:
     tick = timedelta(microseconds=1)
     windows: Mapping[Show, Mapping[str, Any]] = {
-        "late": {"due_until": now - tick},
-        "today": {"due_from": now, "due_until": today_ends},
-        "tomorrow": {"due_from": today_ends + tick, "due_until": tomorrow_ends},
-        "later": {"due_from": tomorrow_ends + tick},
+        "late": {"due_until": now - tick, "on_hold": False},
+        "today": {"due_from": now, "due_until": today_ends, "on_hold": False},
+        "tomorrow": {"due_from": today_ends + tick, "due_until": tomorrow_ends, "on_hold": False},
+        "later": {"due_from": tomorrow_ends + tick, "on_hold": False},
         "on_hold": {"on_hold": True},
         "cancellations": {"cancellation_asked": True},
     }
@@ -71,7 +71,7 @@ def _filters(show: Show, now: datetime, today_ends: datetime, tomorrow_ends: dat
 
 
 def _tabs(counts: QueueCounts) -> tuple[Tab, ...]:
-    everything = counts.late + counts.today + counts.tomorrow + counts.later
+    everything = counts.late + counts.today + counts.tomorrow + counts.later + counts.on_hold
     return (
         Tab("all", "All open", everything, ""),
         Tab("late", "Late", counts.late, "bad"),

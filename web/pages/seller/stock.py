@@ -1,5 +1,6 @@
 """A seller's stock: what lies where and for whom, how it came to be so, what comes in and what was counted."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from secrets import token_hex
@@ -12,7 +13,9 @@ from starlette.datastructures import FormData
 
 from domain.catalog import Correction, Receipt, StockMoved
 from domain.decoding import Refusal, decode
-from usecases.errors import InvalidMessage, OrderError
+from domain.model import Moment
+from domain.requests import Unavailable
+from usecases.errors import InvalidMessage, OrderError, Unreachable
 from web.pages.flashes import back_to
 from web.pages.seller.desk import AtDesk, Desk, text_of
 from web.pages.sessions import Form
@@ -78,12 +81,12 @@ async def movements(
     desk: AtDesk,
     sku: _Text = "",
     location: _Text = "",
-    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    before: Moment | None = None,
 ) -> Response:
     found = await desk.services.stock.movements(
         desk.seller, sku=sku.strip() or None, location=location or None, before=before, limit=MOVEMENTS_PAGE
     )
-    more = {"sku": sku, "location": location, "before": found[-1].id} if len(found) == MOVEMENTS_PAGE else None
+    more = len(found) >= MOVEMENTS_PAGE and {"sku": sku, "location": location, "before": found[-1].at.isoformat()}
     return await desk.render(
         request,
         "seller_movements.html",
@@ -91,7 +94,7 @@ async def movements(
         sku=sku.strip(),
         location=location,
         is_first=before is None,
-        more=f"/seller/stock/movements?{urlencode(more)}" if more else None,
+        more=more and f"/seller/stock/movements?{urlencode(more)}",
     )
 
 
@@ -143,6 +146,9 @@ async def _change(request: Request, desk: Desk, form: FormData, change: Change) 
         level = await _moved(desk, change, values)
     except OrderError as error:
         return await _form(request, desk, change, values, error)
+    except Unavailable as error:
+        # It may have been counted all the same: sent again with this key, it counts once.
+        return await _form(request, desk, change, values, Unreachable(f"{error}; please send it again"))
     where = f"{level.sku} at {level.location}"
     words = f"{where}: {level.on_hand:,} on hand, {level.available:,} available."
     if level.repeated:
@@ -159,11 +165,15 @@ async def _moved(desk: Desk, change: Change, values: Mapping[str, str]) -> Stock
     return await desk.services.stocking.correct(desk.caller, _decoded(Correction, named | {"change": units} | reason))
 
 
+_WHOLE = re.compile(r"[+-]?(\d{1,9}|\d{1,3}(,\d{3}){1,2})")
+
+
 def _number(text: str) -> int:
-    try:
-        return int(text.replace(",", "").replace("\N{MINUS SIGN}", "-"))
-    except ValueError:
-        raise InvalidMessage("quantity: how many, as a number?") from None
+    """`12`, `-3`, `1,250`; never `1,5`, which means another number to everybody."""
+    plain = text.replace("\N{MINUS SIGN}", "-")
+    if not _WHOLE.fullmatch(plain):
+        raise InvalidMessage("quantity: how many, as a whole number?")
+    return int(plain.replace(",", ""))
 
 
 def _decoded(model: type[Any], body: dict[str, Any]) -> Any:
