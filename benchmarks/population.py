@@ -309,7 +309,6 @@ class _Order:
                 "cancellation_asked": False,
                 "network_status": None if channel == "FBM" else "Complete" if left else "Processing",
                 "handed_over_at": handed if left else None,
-                "version": 5,
             },
         )
         for line in own:
@@ -355,7 +354,6 @@ class _Order:
                 "delivered_at": delivered if arrived else None,
                 "presumed_delivered": False,
                 "proof": None,
-                "version": 6,
             },
         )
         yield self._entry(packed, "packed", f"seller:{seller}", f"{parcel}: packed", part)
@@ -475,7 +473,6 @@ class _Order:
                         "captured": charged,
                         "dropped": line.amount + share if dropped else 0,
                         "refunded": 0,
-                        "version": 5,
                     },
                 )
         yield from self._payment(total, paid=paid, declined=declined, dropped=dropped)
@@ -513,7 +510,6 @@ class _Order:
             "ship_by": self._ship_by,
             "deliver_by": self._deliver_by,
             "earliest_delivery": self._placed_at,
-            "version": 0,
         }
 
     def _payment(self, total: int, *, paid: bool, declined: bool, dropped: bool) -> Iterator[tuple[str, Row]]:
@@ -560,7 +556,6 @@ class _Order:
             "fulfillment_id": part,
             "parcel_id": parcel,
             "quantity": line.quantity,
-            "version": 5,
         }
 
     def _entry(
@@ -586,7 +581,6 @@ class _Order:
             "fulfillment_id": part,
             "before": None,
             "after": after,
-            "version": 1,
         }
 
 

@@ -22,15 +22,29 @@ from domain.units import Spot, Units
 _Row = TypeVar("_Row")
 
 
-def progress_since(saved: OrderState | None, state: OrderState, now: datetime) -> Progress:
-    """Everything that differs from `saved`; all of it where nothing was saved yet."""
+def progress_since(saved: OrderState, state: OrderState, now: datetime) -> Progress | None:
+    """Everything that differs from `saved`; None where nothing does."""
+    progress = _progress(saved, state, now)
+    return progress if _tells(progress) or progress.order != order_row(saved) else None
+
+
+def whole_progress(state: OrderState, now: datetime, refused: Progress | None = None) -> Progress:
+    """All rows of the order, with what else a progress that the store has refused was to write."""
+    progress = _progress(None, state, now).model_copy(update={"whole": True})
+    if refused is None:
+        return progress
+    seen = {entry.seq for entry in refused.entries}
+    entries = (*refused.entries, *(entry for entry in progress.entries if entry.seq not in seen))
+    return progress.model_copy(update={"entries": entries, "mails": (*refused.mails, *progress.mails)})
+
+
+def _progress(saved: OrderState | None, state: OrderState, now: datetime) -> Progress:
     old_entries = saved.entry_count if saved else 0
-    row = order_row(state)
     return Progress(
         order_id=state.order_id,
         version=state.version,
         at=now,
-        order=row if saved is None or row != order_row(saved) else None,
+        order=order_row(state),
         lines=_new_lines(saved, state),
         units=_units(saved, state),
         line_money=_line_money(saved, state),
@@ -42,10 +56,10 @@ def progress_since(saved: OrderState | None, state: OrderState, now: datetime) -
     )
 
 
-def is_empty(progress: Progress) -> bool:
-    return not (
-        progress.order
-        or progress.lines
+def _tells(progress: Progress) -> bool:
+    """Something beside the order's own row."""
+    return bool(
+        progress.lines
         or progress.units
         or progress.line_money
         or progress.fulfillments

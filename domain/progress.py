@@ -109,15 +109,15 @@ class Follow(Frozen):
 
 
 class Progress(Frozen):
-    """Rows that changed, all of one version of the order; older versions never overwrite newer.
-
-    Writing it twice changes nothing: rows carry the version, entries their number, mails a key.
-    """
+    """Rows that changed, all of one version of the order, which must be newer than what is written already."""
 
     order_id: str
     version: int
     at: datetime
-    order: OrderRow | None = None
+    whole: bool = False
+    """All rows of the order: whatever else stands there was written by a step that its history does not know."""
+
+    order: OrderRow
     lines: tuple[LineRow, ...] = ()
     units: tuple[Units, ...] = ()
     """Units per spot; zero where a spot was left."""

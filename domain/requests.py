@@ -168,5 +168,13 @@ class NetworkOrder(Frozen):
     deliver_by: datetime | None = None
 
 
+class RowsAhead(Exception):
+    """The order's rows are of this version or a newer one: a step wrote them that its history does not know."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the order's rows are of version {version}")
+        self.version = version
+
+
 class Unavailable(Exception):
     """The outside party cannot answer now; the same call may succeed later."""

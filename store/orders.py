@@ -1,9 +1,11 @@
 """Orders: recorded once, saved with every step, closed with a result."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from sqlalchemy import Select, Text, bindparam, cast, exists, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.outbox import OutboxKind
 from domain.placing import Address, PlaceOrder
@@ -28,13 +30,15 @@ class Orders:
             return await record(connection, request)
 
     async def save(self, progress: Progress) -> None:
-        async with self._database.statement() as connection:
+        async with self._saving(progress) as connection:
             await save_progress(connection, progress)
 
     async def close(self, progress: Progress, result: str) -> None:
-        """`progress` carries the order's row."""
-        async with self._database.statement() as connection:
+        async with self._saving(progress) as connection:
             await save_progress(connection, progress, result)
+
+    def _saving(self, progress: Progress) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._database.transaction() if progress.whole else self._database.statement()
 
     async def change_address(
         self, order_id: str, key: str, address: Address, left: tuple[str, ...], progress: Progress | None

@@ -185,15 +185,12 @@ def _new_rows(request: RecordOrder, listed: list[ListedLine]) -> dict[str, Any]:
             }
             for number, payment in enumerate(order.payments, start=1)
         ],
-        "units": [
-            {"line_id": line.line_id, "place": Place.PENDING, "quantity": line.quantity, "version": 0}
-            for line in order.lines
-        ],
+        "units": [{"line_id": line.line_id, "place": Place.PENDING, "quantity": line.quantity} for line in order.lines],
         "sellers": [
             {"seller": seller, "placed_at": request.placed_at.isoformat()}
             for seller in sorted({line.seller for line in order.lines})
         ],
-        "timeline": [placed_entry(order, request.placed_at).model_dump(mode="json") | {"version": 0}],
+        "timeline": [placed_entry(order, request.placed_at).model_dump(mode="json")],
     }
 
 
@@ -220,13 +217,13 @@ def _record() -> Select[Any]:
             ).cte("new_contact"),
             insert_rows(order_lines, "lines", _LINE_FIELDS, only_if=only_if, order_id=order_id).cte("new_lines"),
             insert_rows(payments, "payments", _PAYMENT_FIELDS, only_if=only_if, order_id=order_id).cte("new_payments"),
-            insert_rows(
-                order_units, "units", ["line_id", "place", "quantity", "version"], only_if=only_if, order_id=order_id
-            ).cte("new_units"),
+            insert_rows(order_units, "units", ["line_id", "place", "quantity"], only_if=only_if, order_id=order_id).cte(
+                "new_units"
+            ),
             insert_rows(order_sellers, "sellers", ["seller", "placed_at"], only_if=only_if, order_id=order_id).cte(
                 "new_sellers"
             ),
-            insert_rows(timeline, "timeline", [*Entry.model_fields, "version"], only_if=only_if, order_id=order_id).cte(
+            insert_rows(timeline, "timeline", list(Entry.model_fields), only_if=only_if, order_id=order_id).cte(
                 "new_timeline"
             ),
             insert(order_changes).from_select(["order_id"], select(new.c.order_id)).cte("new_change"),

@@ -17,7 +17,8 @@ def recordset(name: str, columns: Iterable[Column[Any]]) -> TableValuedAlias:
     """The rows of the JSON array that is given as the parameter `name`."""
     typed = [column(c.name, c.type) for c in columns]
     rows = func.jsonb_to_recordset(bindparam(name, type_=JSONB)).table_valued(*typed)
-    return rows.render_derived(name, with_types=True)
+    # Not under the name of a table that may stand beside them.
+    return rows.render_derived(f"given_{name}", with_types=True)
 
 
 def insert_rows(

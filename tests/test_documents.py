@@ -233,7 +233,7 @@ def test_the_api_plays_an_order(api: Stack) -> None:
         {
             "/v1/promises": '"method":"TwoDay"',
             'v1/orders" ': '"order_id":"1043"',
-            "orders/1043\" ": '"status":"Unshipped"',
+            'orders/1043" ': '"status":"Unshipped"',
             "/v1/fulfillments": "birch-1",
             "/note": '"what":"noted"',
             "/cancel": '"cancelled":3',

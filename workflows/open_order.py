@@ -1,9 +1,9 @@
 """An open order in a running workflow: its state, its clock, and the work that its state asks for."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -12,13 +12,14 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
     from activities.steps import CloseInput, DeliveryInput
-    from domain.changes import is_empty, progress_since
+    from domain.changes import progress_since, whole_progress
     from domain.charging import rest_to_void
     from domain.deadlines import apply_due, next_deadline
     from domain.effects import Effect, RecordDelivery
     from domain.order import answered, edit, performed
     from domain.progress import Progress
     from domain.readiness import is_ready
+    from domain.requests import RowsAhead
     from domain.results import OrderResult
     from domain.state import OrderState, Phase
     from domain.status import attention, is_at_rest
@@ -28,6 +29,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import store_step
 
 _SAVE = "save"
+_SOON = 0.001
+"""Seconds; the shortest timer there is."""
+
+_Written = TypeVar("_Written", Progress, Progress | None)
+_Answer = TypeVar("_Answer")
 
 
 class OpenOrder:
@@ -44,6 +50,7 @@ class OpenOrder:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._saves = 0
         self._alarm: _Alarm | None = None
+        self._cut: _Alarm | None = None
         self._rung_for = state.origin
         self._rested = False
         self._attributes = {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
@@ -67,9 +74,11 @@ class OpenOrder:
         return all(effect.key != effect_key for effect in self.state.effects)
 
     @property
-    def is_idle(self) -> bool:
-        """Nothing is under way and nothing unsaved: the state alone carries the order on."""
-        return not self._running and is_empty(progress_since(self._saved, self.state, self.now))
+    def may_be_cut(self) -> bool:
+        """A new run is due, nothing is under way and nothing unsaved: the state alone carries the order on."""
+        if self._cut is None or not self._cut.rang or self._running:
+            return False
+        return progress_since(self._saved, self.state, self.now) is None
 
     async def work_until(self, done: Callable[[OrderState], bool]) -> None:
         """Perform effects, save what changed and keep the deadlines until `done` holds."""
@@ -86,18 +95,18 @@ class OpenOrder:
             self._save_what_changed()
             self._show()
             self._set_alarm()
+            self._set_cut()
             seen = self.state
-            self._rested = False
             await workflow.wait_condition(lambda seen=seen: self._needs_work(seen))  # type: ignore[misc]
             if self._bug is not None:
                 # A bug must suspend the order until the code is mended, not vanish in a task.
                 raise self._bug
 
     def _needs_work(self, seen: OrderState) -> bool:
-        rang = self._alarm is not None and self._alarm.rang
+        rang = any(alarm is not None and alarm.rang for alarm in (self._alarm, self._cut))
         # A save changes nothing, and after the last one a long history may be cut.
-        may_be_cut = self._rested and workflow.info().is_continue_as_new_suggested()
-        return self.state is not seen or self._bug is not None or rang or may_be_cut
+        is_to_be_cut = self._rested and workflow.info().is_continue_as_new_suggested()
+        return self.state is not seen or self._bug is not None or rang or is_to_be_cut
 
     @property
     def may_close(self) -> bool:
@@ -128,14 +137,28 @@ class OpenOrder:
 
     async def _perform(self, effect: Effect, progress: Progress | None) -> None:
         recorded = workflow.info().get_current_history_length() != self._unrecorded_at
-        answer = await perform(self.state, effect, progress, self.now, recorded)
+        answer = await self._write(progress, lambda progress: perform(self.state, effect, progress, self.now, recorded))
         self.state = answered(self.state, effect.key, answer, self.now)
 
     def _save_what_changed(self) -> None:
         progress = self.take_progress()
         if progress is not None:
             self._saves += 1
-            self._run(f"{_SAVE}:{self._saves}", store_step(OrderActivities.save_progress, progress))
+            self._run(f"{_SAVE}:{self._saves}", self._save(progress))
+
+    async def _save(self, progress: Progress) -> None:
+        await self._write(progress, lambda progress: store_step(OrderActivities.save_progress, progress))
+
+    async def _write(self, progress: _Written, write: Callable[[_Written], Awaitable[_Answer]]) -> _Answer:
+        """Take a step that writes rows. Where rows are ahead that the history does not know, write all of them."""
+        while True:
+            try:
+                return await write(progress)
+            except RowsAhead as ahead:
+                assert progress is not None
+                self.state = edit(self.state, version=max(self.state.version, ahead.version) + 1)
+                progress = whole_progress(self.state, self.now, progress)
+                self.state = self._saved = edit(self.state, mails=())
 
     def _run(self, key: str, work: Coroutine[None, None, None]) -> None:
         async def run() -> None:
@@ -155,7 +178,7 @@ class OpenOrder:
     def take_progress(self) -> Progress | None:
         """The rows that changed since they were last taken; None where none did."""
         progress = progress_since(self._saved, self.state, self.now)
-        if is_empty(progress):
+        if progress is None:
             return None
         self.state = edit(self.state, version=self.state.version + 1, mails=())
         self._saved = self.state
@@ -166,14 +189,19 @@ class OpenOrder:
         last = self._last_delivery
         self.state = edit(self.state, version=self.state.version + 1)
         progress = progress_since(self._saved, self.state, self.now)
+        assert progress is not None
         self._show()
         await self.rest()
+        await self._write(progress, lambda progress: self._write_result(progress, result, last))
+        if last is not None:
+            self.state = performed(self.state, last.key)
+
+    async def _write_result(self, progress: Progress, result: OrderResult, last: RecordDelivery | None) -> None:
         if last is None:
             await store_step(OrderActivities.close_order, CloseInput(progress=progress, result=result))
             return
         delivery = DeliveryInput(order_id=self.state.order_id, effect=last, progress=progress, result=result)
         await store_step(OrderActivities.confirm_delivery, delivery, ", ".join(last.parcel_ids))
-        self.state = performed(self.state, last.key)
 
     # -- what people see ---------------------------------------------------------------------
 
@@ -209,7 +237,20 @@ class OpenOrder:
         self._alarm = None
         if due is not None:
             seconds = (due.at - self.now).total_seconds() / self.state.factor
-            self._alarm = _Alarm(due.what, due.at, max(seconds, 0.001))
+            self._alarm = _Alarm(due.what, due.at, max(seconds, _SOON))
+
+    def _set_cut(self) -> None:
+        """A timer to begin a new run at, once all is done; where it rings while something is under way, the next one.
+
+        Not at once, when the last local activity ends: where a message comes meanwhile the server refuses the new run
+        and asks again, and the SDK may then end that activity before it tells of the message. The run would be over
+        before it has heard it. A timer that rings is told of after messages.
+        """
+        if self._cut is not None and self._cut.rang:
+            self._cut = None
+        if self._cut is None and self._rested and workflow.info().is_continue_as_new_suggested():
+            self._cut = _Alarm("a new run", self.now, _SOON)
+        self._rested = False
 
 
 class _Alarm:

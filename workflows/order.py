@@ -534,5 +534,4 @@ def _is_checked(state: OrderState) -> bool:
 
 def _may_continue(order: OpenOrder) -> bool:
     """A long history is cut where the state alone carries the order on."""
-    suggested = workflow.info().is_continue_as_new_suggested()
-    return suggested and order.is_idle and workflow.all_handlers_finished()
+    return order.may_be_cut and workflow.all_handlers_finished()

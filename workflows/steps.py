@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.steps import ROWS_AHEAD
+    from domain.requests import RowsAhead
     from workflows.names import queue_of
     from workflows.options import STORE_LOCAL, STORE_PATIENT, Patience
 
@@ -20,7 +22,7 @@ async def store_step(
 ) -> _Output:
     """Local while PostgreSQL answers: one event. Regular and patient once it does not.
 
-    Every step is keyed, so one that timed out locally may well have been done already.
+    Every step is keyed, so one that timed out locally may well have been done already. Raises `RowsAhead`.
     """
     try:
         return await workflow.execute_local_activity_method(
@@ -32,6 +34,7 @@ async def store_step(
             retry_policy=STORE_LOCAL.retries,
         )
     except FailureError as error:
+        _raise_if_ahead(error)
         # A local activity that gave up raises what it failed of itself; only a timeout comes as an ActivityError.
         fields = {"step": getattr(step, "__name__", ""), "cause": str(error.cause or error)}
         workflow.logger.warning("a store step goes on as a regular activity", extra=fields)
@@ -53,12 +56,22 @@ async def outside_step(
     step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, patience: Patience, summary: str = ""
 ) -> _Output:
     """A regular activity, for what may take long or hang: tried for ever, on the party's own queue."""
-    return await workflow.execute_activity_method(
-        step,
-        arg,
-        summary=summary or None,
-        task_queue=queue_of(workflow.info().task_queue, patience.party) if patience.party else None,
-        start_to_close_timeout=patience.one_try,
-        schedule_to_close_timeout=patience.all_tries,
-        retry_policy=patience.retries,
-    )
+    try:
+        return await workflow.execute_activity_method(
+            step,
+            arg,
+            summary=summary or None,
+            task_queue=queue_of(workflow.info().task_queue, patience.party) if patience.party else None,
+            start_to_close_timeout=patience.one_try,
+            schedule_to_close_timeout=patience.all_tries,
+            retry_policy=patience.retries,
+        )
+    except FailureError as error:
+        _raise_if_ahead(error)
+        raise
+
+
+def _raise_if_ahead(error: FailureError) -> None:
+    for one in (error, error.cause):
+        if isinstance(one, ApplicationError) and one.type == ROWS_AHEAD:
+            raise RowsAhead(int(one.details[0])) from error

@@ -1,4 +1,4 @@
-"""Orders as lists and pages show them. The workflow is the truth of an open order; `version` says how new a row is.
+"""Orders as lists and pages show them. The workflow is the truth of an open order; `version` says how new its rows are.
 
 Foreign keys stand where rows are written once. Units, money and the timeline are written with every step, and a check
 per row would cost more than it could find.
@@ -121,7 +121,6 @@ order_lines = Table(
     Column("ship_by", DateTime(timezone=True)),
     Column("deliver_by", DateTime(timezone=True)),
     Column("earliest_delivery", DateTime(timezone=True)),
-    Column("version", Integer, nullable=False, server_default="0"),
     CheckConstraint("quantity > 0", name="quantity"),
     Index(None, "seller", "order_id"),
 )
@@ -134,7 +133,6 @@ line_money = Table(
     Column("captured", BigInteger, nullable=False),
     Column("dropped", BigInteger, nullable=False),
     Column("refunded", BigInteger, nullable=False),
-    Column("version", Integer, nullable=False),
     CheckConstraint("refunded <= captured", name="refunded"),
 )
 
@@ -147,9 +145,8 @@ order_units = Table(
     # Empty where the units are in no fulfillment or parcel: a primary key takes no NULL.
     Column("fulfillment_id", Text, primary_key=True, server_default=""),
     Column("parcel_id", Text, primary_key=True, server_default=""),
-    # Zero stays as a row: its version keeps an older write from bringing the units back.
+    # Zero where units have been.
     Column("quantity", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
     CheckConstraint("quantity >= 0", name="quantity"),
 )
 
@@ -170,7 +167,6 @@ fulfillments = Table(
     Column("cancellation_asked", Boolean, nullable=False, server_default=text("false")),
     Column("network_status", Text),
     Column("handed_over_at", DateTime(timezone=True)),
-    Column("version", Integer, nullable=False),
     Index(
         "ix_fulfillments_queue",
         *("seller", "due_at", "order_id", "fulfillment_id"),
@@ -203,7 +199,6 @@ parcels = Table(
     Column("delivered_at", DateTime(timezone=True)),
     Column("presumed_delivered", Boolean, nullable=False),
     Column("proof", Text),
-    Column("version", Integer, nullable=False),
     Index("ix_parcels_tracking_number", text("upper(replace(tracking_number, ' ', ''))")),
     Index("ix_parcels_shipping", "order_id", postgresql_where=text("stage = 'shipping'")),
 )
@@ -222,5 +217,4 @@ timeline = Table(
     Column("fulfillment_id", Text),
     Column("before", Text),
     Column("after", Text),
-    Column("version", Integer, nullable=False),
 )

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from domain import charging, handoff, network, obedience, placement, shortage
 from domain import effects as fx
 from domain.allocation import Level, allocate
-from domain.changes import progress_since
+from domain.changes import progress_since, whole_progress
 from domain.deadlines import apply_due
 from domain.decoding import Refusal, decode
 from domain.ledger import Balance, spread
@@ -499,12 +499,14 @@ class Story:
         return self.settle()
 
     def save(self) -> Progress:
-        """What the workflow would write now; mails leave the state."""
-        progress = progress_since(self.saved, self.state, self.now)
+        """What the workflow would write now, if anything; mails leave the state."""
+        changed = self.saved is None or progress_since(self.saved, self.state, self.now)
+        progress = changed if isinstance(changed, Progress) else whole_progress(self.state, self.now)
         self.mails.extend(self.state.mails)
         self.state = edit(self.state, version=self.state.version + 1, mails=())
         self.saved = self.state
-        self.progress.append(progress)
+        if changed:
+            self.progress.append(progress)
         return progress
 
     def close(self) -> "Story":

@@ -234,7 +234,7 @@ def check_progress(told: Story) -> None:
     }
     assert {key: quantity for key, quantity in rows.items() if quantity} == expected
     assert known == {line.line_id for line in saved.lines if line.replaces is not None}
-    assert progress_since(saved, saved, told.now).order is None
+    assert progress_since(saved, saved, told.now) is None
 
 
 def check_all(told: Story) -> None:

@@ -1,6 +1,6 @@
 """What changed since the last write, as rows: all of it, once, and nothing else."""
 
-from domain.changes import is_empty, progress_since
+from domain.changes import progress_since, whole_progress
 from domain.units import Place
 from tests.domain.building import NOW, open_story, shipped_story, story
 from tests.domain.identities import check_json
@@ -9,7 +9,6 @@ from tests.domain.identities import check_json
 def test_the_first_write_holds_everything() -> None:
     told = story()
     progress = told.save()
-    assert progress.order is not None
     assert progress.order.status == "Pending"
     assert [(unit.spot.place, unit.quantity) for unit in progress.units] == [(Place.PENDING, 1)]
     assert [entry.what for entry in progress.entries] == ["placed"]
@@ -19,7 +18,8 @@ def test_the_first_write_holds_everything() -> None:
 def test_without_a_change_there_is_nothing_to_write() -> None:
     told = open_story()
     told.save()
-    assert is_empty(progress_since(told.saved, told.state, NOW))
+    assert told.saved is not None
+    assert progress_since(told.saved, told.state, NOW) is None
 
 
 def test_a_place_that_was_left_is_written_as_empty() -> None:
@@ -45,6 +45,19 @@ def test_a_line_that_came_later_is_written_with_its_money() -> None:
     assert [line.line_id for line in progress.lines] == ["L1-r1"]
     told.send("cancel")
     assert [(row.line_id, row.refunded) for row in told.save().line_money] == [("L1", 1000)]
+
+
+def test_all_rows_are_written_with_what_was_to_be_written_before() -> None:
+    told = open_story()
+    told.pack()
+    refused = told.save()
+    told.send("cancel")
+    told.send("answer_cancellation", request_id="acme-1-c1", answer="accept")
+    whole = whole_progress(told.state, NOW, refused)
+    assert {unit.spot.place: unit.quantity for unit in whole.units} == {Place.CANCELLED: 1}
+    assert [entry.seq for entry in whole.entries] == list(range(1, told.state.entry_count + 1))
+    assert {mail.key for mail in whole.mails} >= {mail.key for mail in refused.mails} != set()
+    assert [row.fulfillment_id for row in whole.fulfillments] == ["acme-1"]
 
 
 def test_the_carrier_is_asked_for_events_once_for_each_number() -> None:

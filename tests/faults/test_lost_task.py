@@ -16,8 +16,6 @@ from tests.faults.stories import Teller
 from tests.shop import UPS, line
 from usecases.errors import OrderClosed, Refused
 
-_FORGOTTEN = "steps in PostgreSQL are committed before the update that caused them is in the history"
-
 DYING_WORKER = Path(__file__).with_name("dying_worker.py")
 
 
@@ -111,7 +109,6 @@ async def test_a_cancellation_that_nobody_remembers_took_no_stock(shop: Besieged
     await shop.conserves()
 
 
-@pytest.mark.xfail(strict=True, reason=_FORGOTTEN)
 async def test_a_packing_that_nobody_remembers_leaves_no_rows(shop: BesiegedShop) -> None:
     teller = await _reserved(shop)
     await _forget(shop, await _lose(shop, teller, "record_packing", "pack", **_contents(teller)))

@@ -128,7 +128,8 @@ def items_of(order: PlaceOrder, allocations: tuple[Allocation, ...]) -> tuple[St
 
 
 def progress_of(placed: PlaceOrder, version: int, **parts: object) -> Progress:
-    return Progress.model_validate({"order_id": placed.order_id, "version": version, "at": NOON, **parts})
+    own = {"order_id": placed.order_id, "version": version, "at": NOON, "order": {"status": "Pending"}}
+    return Progress.model_validate({**own, **parts})
 
 
 def units(line_id: str, place: Place, quantity: int, fulfillment_id: str | None = None) -> Units:

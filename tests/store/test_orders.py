@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from domain.changes import progress_since
+from domain.changes import whole_progress
 from domain.placement import placed
 from domain.placing import Channel
-from domain.progress import OrderRow
+from domain.progress import FulfillmentRow, OrderRow
+from domain.requests import RowsAhead
 from domain.results import OrderResult
-from domain.units import Place
+from domain.units import Place, Spot, Units
 from store.database import Database
 from store.views.order import OrderViews
 from tests.store.shop import NOON, Shop, items_of, progress_of, rows, units
@@ -41,7 +42,7 @@ async def test_a_new_order_is_written_as_its_workflow_believes_it_is(shop: Shop)
     """The workflow saves only what has changed since."""
     order = shop.order(2, 1)
     recorded = await shop.place(order)
-    believed = progress_since(None, placed(order, recorded.lines, NOON, NOON), NOON)
+    believed = whole_progress(placed(order, recorded.lines, NOON, NOON), NOON)
     detail = await OrderViews(shop.database).order(order.order_id)
     assert detail is not None
     assert believed.order == OrderRow.model_validate(
@@ -156,7 +157,9 @@ async def test_an_older_write_never_overwrites_a_newer_one(shop: Shop) -> None:
         entries=(_entry(1, "newer"),),
     )
     await shop.orders.save(newer)
-    await shop.orders.save(older)
+    with pytest.raises(RowsAhead) as ahead:
+        await shop.orders.save(older)
+    assert ahead.value.version == 2
     assert await _status(shop, order.order_id) == ("Unshipped", 2)
     of_order = {"id": order.order_id}
     assert await rows(
@@ -165,14 +168,74 @@ async def test_an_older_write_never_overwrites_a_newer_one(shop: Shop) -> None:
     assert await rows(shop.database, "SELECT summary FROM timeline WHERE order_id = :id", **of_order) == [("newer",)]
 
 
-async def test_a_step_done_again_after_a_crash_tells_its_version_anew(shop: Shop) -> None:
-    order = await shop.placed(1)
-    await shop.orders.save(progress_of(order, 1, order={"status": "Unshipped"}, entries=(_entry(1, "lost"),)))
-    await shop.orders.save(progress_of(order, 1, order={"status": "Canceled"}, entries=(_entry(1, "kept"),)))
-    assert await _status(shop, order.order_id) == ("Canceled", 1)
-    assert await rows(shop.database, "SELECT summary FROM timeline WHERE order_id = :id", id=order.order_id) == [
-        ("kept",)
-    ]
+async def _rows_of(shop: Shop, order_id: str) -> dict[str, list[tuple[object, ...]]]:
+    queries = {
+        "units": "SELECT place, parcel_id, quantity FROM order_units WHERE order_id = :id AND quantity > 0",
+        "parcels": "SELECT parcel_id FROM parcels WHERE order_id = :id",
+        "fulfillments": "SELECT fulfillment_id FROM fulfillments WHERE order_id = :id",
+        "lines": "SELECT line_id FROM order_lines WHERE order_id = :id ORDER BY line_id",
+        "money": "SELECT line_id, captured FROM line_money WHERE order_id = :id",
+        "timeline": "SELECT seq, summary FROM timeline WHERE order_id = :id ORDER BY seq",
+    }
+    return {name: await rows(shop.database, query, id=order_id) for name, query in queries.items()}
+
+
+async def test_what_a_forgotten_step_wrote_goes_when_the_order_writes_all_its_rows(shop: Shop) -> None:
+    """A worker packed and bought a substitute, died of it, and the customer cancelled before the next one looked."""
+    order = await shop.placed(3)
+    reserved = units("l1", Place.RESERVED, 3, "f1")
+    await shop.orders.save(
+        progress_of(
+            order,
+            1,
+            units=(units("l1", Place.PENDING, 0), reserved),
+            fulfillments=(_fulfillment("f1"),),
+            entries=(_entry(2, "reserved"),),
+        )
+    )
+    before = await _rows_of(shop, order.order_id)
+    in_parcel = Units(line_id="l1", spot=Spot(place=Place.PACKED, fulfillment_id="f1", parcel_id="f1-p1"), quantity=3)
+    forgotten = progress_of(
+        order,
+        2,
+        order={"status": "Unshipped"},
+        units=(units("l1", Place.RESERVED, 0, "f1"), in_parcel),
+        fulfillments=(_fulfillment("f2"),),
+        parcels=({"parcel_id": "f1-p1", "fulfillment_id": "f1", "stage": "packed"},),
+        lines=(_substitute("l1-s1"),),
+        line_money=({"line_id": "l1", "captured": 5},),
+        entries=(_entry(3, "packed"), _entry(4, "and more")),
+    )
+    await shop.orders.save(forgotten)
+    assert await _rows_of(shop, order.order_id) != before
+    cancelled = units("l1", Place.CANCELLED, 3)
+    known = progress_of(order, 2, order={"status": "Canceled"}, units=(cancelled,), entries=(_entry(3, "cancelled"),))
+    with pytest.raises(RowsAhead):
+        await shop.orders.save(known)
+    whole = known.model_copy(
+        update={"version": 3, "whole": True, "fulfillments": (FulfillmentRow.model_validate(_fulfillment("f1")),)}
+    )
+    for _ in range(2):  # the answer of the first may be lost
+        await shop.orders.save(whole)
+        assert await _status(shop, order.order_id) == ("Canceled", 3)
+        assert await _rows_of(shop, order.order_id) == {
+            "units": [("cancelled", "", 3)],
+            "parcels": [],
+            "fulfillments": [("f1",)],
+            "lines": [("l1",)],
+            "money": [],
+            "timeline": [(1, before["timeline"][0][1]), (2, "reserved"), (3, "cancelled")],
+        }
+
+
+def _fulfillment(fulfillment_id: str) -> dict[str, object]:
+    named = {"fulfillment_id": fulfillment_id, "seller": "acme", "location": "acme-1", "channel": "FBM"}
+    return {**named, "ship_by": NOON, "deliver_by": NOON, "status": "Unshipped"}
+
+
+def _substitute(line_id: str) -> dict[str, object]:
+    named = {"line_id": line_id, "sku": "cup", "title": "Cup", "seller": "acme", "channel": "FBM", "replaces": "l1"}
+    return {**named, "quantity": 1, "unit_price": 1, "total": 1}
 
 
 async def test_mails_and_parcels_to_follow_go_out_once(shop: Shop) -> None:
@@ -216,9 +279,7 @@ async def test_a_mail_sent_again_is_a_mail_of_its_own(shop: Shop) -> None:
 
 async def test_a_result_outlives_later_writes(shop: Shop) -> None:
     order = await shop.placed(1)
-    closing = progress_of(order, 5, order={"status": "Delivered", "closed": True})
-    for _ in range(2):
-        await shop.orders.close(closing, RESULT)
+    await shop.orders.close(progress_of(order, 5, order={"status": "Delivered", "closed": True}), RESULT)
     await shop.orders.save(progress_of(order, 6, order={"status": "Delivered", "closed": True}))
     (row,) = await rows(shop.database, "SELECT closed, result FROM orders WHERE order_id = :id", id=order.order_id)
     assert row == (True, json.loads(RESULT))

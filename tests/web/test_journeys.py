@@ -199,9 +199,9 @@ async def test_two_sellers_of_one_order_each_do_their_own_part(site: Site, marke
 
 
 async def _other_orders(market: Shop) -> None:
-    """What else lies on the desk: one that is late, one for tomorrow, one on hold, one whose customer wants to cancel."""
+    """What else lies on the desk: one that is late, one for tomorrow, one on hold, one to cancel."""
     long_ago = (datetime.now(UTC) - timedelta(days=9)).isoformat()
-    late = await market.placed(line("SKILLET-26", 1, "maple", unit_price=3495), clock={"origin": long_ago, "factor": 1})
+    await market.placed(line("SKILLET-26", 1, "maple", unit_price=3495), clock={"origin": long_ago, "factor": 1})
     fast: dict[str, Any] = {"method": "NextDay", "price": 1999}
     await market.placed(line("MUGS-SAND-4", 2, "maple", unit_price=2799), shipping=fast)
     held = await market.placed(line("SKILLET-26", 1, "maple", unit_price=3495))
