@@ -15,7 +15,7 @@ from adapters.payments.tokens import TEST_CARDS
 from domain.offers import Offer, Wish
 from domain.placing import Address, Email
 from usecases.addresses import address_form, checked_address, countries
-from usecases.errors import InvalidOrder, OrderConflict
+from usecases.errors import InvalidOrder, OrderConflict, Unreachable
 from web.pages.carts import forget_cart, read_cart
 from web.pages.customers import allow_order
 from web.pages.sessions import Form
@@ -81,6 +81,10 @@ async def check_out(request: Request, form: Form, services: UseServices) -> Resp
         await services.orders.place(body)
     except InvalidOrder as error:
         return await _page(request, checkout, {"": error.reason}, status=422)
+    except Unreachable:
+        again = checkout._replace(values={**checkout.values, "order": services.signatures.sign("order-id", order_id)})
+        problem = "Your order may not have arrived. Please press the button again: it is placed only once."
+        return await _page(request, again, {"": problem}, status=503)
     except OrderConflict:
         started_anew = checkout._replace(values={**checkout.values, "order": ""})
         problem = "An order was placed from this page already. To place another one, please press the button again."

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from web.api.answers import Actions, look
 from web.api.orders import must_have_room
 from web.limits import Limit, note_wrong_guess, refuse_guessers
 from web.pages.cookies import set_cookie
-from web.pages.flashes import back_to
+from web.pages.flashes import back_to, once_for
 from web.pages.numbers import items_of, number_of
 from web.pages.sessions import Form
 from web.pages.shipments import STEPS, shipments_of
@@ -81,7 +80,8 @@ async def order_page(request: Request, order_id: OwnOrder, services: UseServices
     customer = await services.contacts.customer(order_id)
     if detail is None or customer is None:
         # Placed a moment ago; or nobody works just now, and the order waits in Temporal.
-        return await render(request, "order_new.html", order_id=order_id)
+        refused = await _why_refused(services, order_id)
+        return await render(request, "order_new.html", order_id=order_id, refused=refused)
     _refuse_if_long_ended(detail)
     now = await look(services.orders, detail)
     return await render(
@@ -97,8 +97,16 @@ async def order_page(request: Request, order_id: OwnOrder, services: UseServices
         cards=TEST_CARDS,
         fields=address_fields(customer.address),
         address=address_values(customer.address),
-        once=secrets.token_hex(8),
+        once=once_for(request, services),
     )
+
+
+async def _why_refused(services: Services, order_id: str) -> str:
+    try:
+        refusal = await services.orders.why_refused(order_id)
+    except Unreachable:
+        return ""
+    return "" if refusal is None else _for_people(refusal)
 
 
 def _refuse_if_long_ended(order: OrderDetail) -> None:
@@ -197,7 +205,9 @@ async def send(request: Request, order_id: OwnOrder, message: str, form: Form, s
         body = {"by": "customer", **_body(message, form, customer)}
         answer = await services.orders.update(order_id, message, body, update_id=_once(form, message, body))
     except Unreachable:
-        return back_to(request, path, "bad", "Your order could not be reached just now. Please look here again soon.")
+        told = "Your order could not be reached just now, and may have this already. To send the same again is safe."
+        once = form.get("once", "")
+        return back_to(request, path, "bad", told, once if isinstance(once, str) else "")
     except OrderError as error:
         return back_to(request, path, "bad", _for_people(error))
     if isinstance(answer, MoneyResult) and not answer.done:

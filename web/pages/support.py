@@ -1,6 +1,5 @@
 """Support: find an order, see what needs a person, and do what the order would obey."""
 
-import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -18,13 +17,13 @@ from domain.messages import AddNote
 from domain.model import OrderId
 from domain.results import MoneyResult
 from store.views.support import FOUND_MAX
-from usecases.errors import InvalidMessage, OrderError
+from usecases.errors import InvalidMessage, OrderError, Unreachable
 from usecases.orders import decoded
 from web.api.answers import Actions, age_seconds, look
 from web.api.orders import must_have_room
 from web.pages import support_forms, words
 from web.pages.customers import address_fields, address_values, changes_of
-from web.pages.flashes import back_to
+from web.pages.flashes import back_to, once_for
 from web.pages.sessions import Form, SupportPage, signed_in
 from web.pages.templates import known_zone, render
 from web.problems import not_found
@@ -108,7 +107,7 @@ async def order_page(request: Request, order_id: AnOrderId, services: UseService
         fields=address_fields(customer.address),
         address=address_values(customer.address),
         temporal_url=_temporal_url(services, order_id),
-        once=secrets.token_hex(8),
+        once=once_for(request, services),
     )
 
 
@@ -178,6 +177,9 @@ async def send(
         )
         if name in support_forms.WITHOUT_REASON:
             await _note(services, caller, order_id, f"{words.label(name, words.MESSAGES)}: {texts['reason']}", once)
+    except Unreachable as error:
+        told = f"{error.reason}. The order may have it already; to send the same again is safe."
+        return back_to(request, path, "bad", told, texts.get("once", ""))
     except OrderError as error:
         return back_to(request, path, "bad", error.reason)
     if isinstance(answer, MoneyResult) and not answer.done:
