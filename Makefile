@@ -12,7 +12,7 @@ ROOTS := worker.py starter.py
 # Only what is there yet.
 CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
 
-.PHONY: help env demo up lint check test bench lock clean temporal
+.PHONY: help env demo screenshots up lint check test bench lock clean temporal
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -22,6 +22,9 @@ env: .venv/.made ## Create or refresh the environment from requirements.lock
 
 demo: env ## Play orders from checkout to delivered; ORDERS=PATH takes JSON Lines or an Olist folder
 	@$(RUN) -m localstack.demo $(if $(ORDERS),"$(ORDERS)")
+
+screenshots: env ## Make the pictures of docs/screenshots anew: needs Chromium and three minutes
+	@$(RUN) -m localstack.demo --screenshots docs/screenshots
 
 up: env ## Run the servers and a worker until Ctrl-C, with state kept in .openorders/
 	@$(RUN) -m localstack.up

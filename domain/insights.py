@@ -120,13 +120,11 @@ def window_until(last: date, days: int) -> Window:
 
 def window_of(first: date | None, last: date | None, today: date) -> Window:
     """As asked for, whichever of the two is the earlier one; until today without a last day, so many days without a
-    first one. Raises `ValueError` for more days than anybody looks at.
+    first one. Of more days than anybody looks at, the last ones.
     """
     last = last or today
     window = window_until(last, WINDOW_DAYS) if first is None else Window(first=min(first, last), last=max(first, last))
-    if window.days > WINDOW_DAYS_MAX:
-        raise ValueError(f"{window.days:,} days are more than {WINDOW_DAYS_MAX:,}")
-    return window
+    return window if window.days <= WINDOW_DAYS_MAX else window_until(window.last, WINDOW_DAYS_MAX)
 
 
 # -- arithmetic ----------------------------------------------------------------------

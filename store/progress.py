@@ -5,7 +5,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import CTE, ColumnElement, Delete, Table, bindparam, case, delete, exists, func, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Delete,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Boolean, Integer, Text
@@ -28,9 +42,8 @@ async def save_progress(connection: AsyncConnection, progress: Progress, result:
     order then writes all its rows (`progress.whole`), and what else stands there goes. That must be a transaction.
     """
     rows = _rows(progress, result)
-    written = (await connection.execute(_SAVE, rows)).one()
-    if written.saved is None:
-        raise RowsAhead(written.found)
+    if await connection.scalar(_SAVE, rows) is None:
+        raise RowsAhead((await connection.execute(_VERSION_NOW, rows)).scalar_one())
     if progress.whole:
         for drop in _DROPS:
             await connection.execute(drop, rows)
@@ -87,6 +100,7 @@ def _plain(rows: Iterable[BaseModel]) -> list[dict[str, Any]]:
 # Not the names of columns: SQLAlchemy takes a parameter named as a column of an UPDATE for a value to set.
 _ORDER_ID = bindparam("of_order", type_=Text)
 _VERSION = bindparam("of_version", type_=Integer)
+_WHOLE = bindparam("whole", type_=Boolean)
 
 
 _UNIT_FIELDS = ("line_id", "place", "fulfillment_id", "parcel_id", "quantity")
@@ -99,14 +113,14 @@ def _update_order() -> CTE:
     changed: dict[str, Any] = {field: row.c[field] for field in fields}
     since = case((row.c.attention != [], func.coalesce(orders.c.attention_since, row.c.updated_at)))
     # All rows may be written twice: an answer that was lost must not keep them from being written for good.
-    newest = case((bindparam("whole", type_=Boolean), _VERSION), else_=_VERSION - 1)
+    again = and_(_WHOLE, orders.c.version == _VERSION, orders.c.updated_at == row.c.updated_at)
     return (
         update(orders)
-        .where(orders.c.order_id == row.c.order_id, orders.c.version <= newest)
+        .where(orders.c.order_id == row.c.order_id, or_(orders.c.version < _VERSION, again))
         .values(
             **changed,
             attention_since=since,
-            result=func.coalesce(row.c.result, orders.c.result),
+            result=case((_WHOLE, row.c.result), else_=func.coalesce(row.c.result, orders.c.result)),
             version=_VERSION,
         )
         .returning(orders.c.order_id)
@@ -126,10 +140,7 @@ def _upsert(table: Table, name: str, fields: Iterable[str]) -> CTE:
 
 
 # Every part every time: an empty array costs PostgreSQL nothing, and the statement stays one that it has planned.
-_SAVE = select(
-    select(_saved_order.c.order_id).scalar_subquery().label("saved"),
-    select(orders.c.version).where(orders.c.order_id == _ORDER_ID).scalar_subquery().label("found"),
-).add_cte(
+_SAVE = select(_saved_order.c.order_id).add_cte(
     _upsert(order_lines, "lines", LineRow.model_fields),
     _upsert(line_money, "line_money", LineMoneyRow.model_fields),
     _upsert(order_units, "units", _UNIT_FIELDS),
@@ -141,6 +152,8 @@ _SAVE = select(
     .cte("saved_outbox"),
     insert(order_changes).from_select(["order_id"], select(_saved_order.c.order_id)).cte("noted_change"),
 )
+
+_VERSION_NOW = select(orders.c.version).where(orders.c.order_id == _ORDER_ID)
 
 
 def _drop(table: Table, name: str, *which: ColumnElement[bool]) -> Delete:

@@ -18,6 +18,7 @@ import starter
 from domain.messages import MESSAGES, QUERIES
 from domain.state import CarrierStatus, OrderStatus, Remedy
 from domain.units import Place
+from localstack.demo.pictures import IN_README
 from localstack.process import ManagedProcess
 from localstack.stack import Stack
 from localstack.worker_process import wait_until_ready
@@ -127,6 +128,14 @@ def test_the_glossary_has_every_word_of_attention() -> None:
     glossary = (CHECKOUT / "docs" / "glossary.md").read_text(encoding="utf-8")
     assert len(words) >= 10
     assert words <= set(re.findall(r"`(\w+)`", glossary.partition("## Attention")[2]))
+
+
+def test_the_readme_shows_every_screenshot_and_none_is_large() -> None:
+    """Where this fails: `make screenshots`."""
+    kept = {path.stem: path.stat().st_size for path in (CHECKOUT / "docs" / "screenshots").glob("*.png")}
+    assert set(kept) == set(IN_README) == set(re.findall(r"docs/screenshots/([\w-]+)\.png", README))
+    assert max(kept.values()) < 150_000
+    assert sum(kept.values()) < 1_000_000
 
 
 def test_documents_that_the_code_names_exist() -> None:

@@ -12,7 +12,6 @@ from domain.model import Frozen
 from store.insights.reading import InsightViews
 from usecases import insights_performance as fulfilled
 from usecases import insights_sales as sold
-from usecases.errors import InvalidMessage
 
 
 class Question(Frozen):
@@ -33,14 +32,6 @@ class Frame(Frozen):
     today: date
     up_to_date: bool
     counted_at: datetime | None
-
-
-def asked_window(first: date | None, last: date | None, today: date) -> Window:
-    """Raises `InvalidMessage`."""
-    try:
-        return window_of(first, last, today)
-    except ValueError as error:
-        raise InvalidMessage(f"from: {error}") from None
 
 
 class Insights:
@@ -65,7 +56,7 @@ class Insights:
         frame = frame or await self.frame()
         # Stock is planned by whole days: today would make a demand look smaller than it is.
         today = frame.today - timedelta(days=1) if name is ReportName.STOCK_ADVICE else frame.today
-        window = asked_window(question.first, question.last, today)
+        window = window_of(question.first, question.last, today)
         look = sold.Look(
             seller=question.seller or WHOLE_MARKETPLACE,
             window=window,

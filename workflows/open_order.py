@@ -25,14 +25,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.status import attention, is_at_rest
     from domain.views import details
     from workflows.attributes import search_attributes
-    from workflows.performing import WRITES_ROWS, perform
+    from workflows.performing import WRITES_ROWS, Answer, perform
     from workflows.steps import store_step
 
 _SAVE = "save"
 _SOON = 0.001
 """Seconds; the shortest timer there is."""
 
-_Written = TypeVar("_Written", Progress, Progress | None)
 _Answer = TypeVar("_Answer")
 
 
@@ -51,8 +50,8 @@ class OpenOrder:
         self._saves = 0
         self._alarm: _Alarm | None = None
         self._cut: _Alarm | None = None
+        self._uncut: OrderState | None = None
         self._rung_for = state.origin
-        self._rested = False
         self._attributes = {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
         self._bug: BaseException | None = None
         self._unrecorded_at = -1
@@ -104,9 +103,7 @@ class OpenOrder:
 
     def _needs_work(self, seen: OrderState) -> bool:
         rang = any(alarm is not None and alarm.rang for alarm in (self._alarm, self._cut))
-        # A save changes nothing, and after the last one a long history may be cut.
-        is_to_be_cut = self._rested and workflow.info().is_continue_as_new_suggested()
-        return self.state is not seen or self._bug is not None or rang or is_to_be_cut
+        return self.state is not seen or self._bug is not None or rang or self._is_cut_due
 
     @property
     def may_close(self) -> bool:
@@ -137,7 +134,11 @@ class OpenOrder:
 
     async def _perform(self, effect: Effect, progress: Progress | None) -> None:
         recorded = workflow.info().get_current_history_length() != self._unrecorded_at
-        answer = await self._write(progress, lambda progress: perform(self.state, effect, progress, self.now, recorded))
+
+        async def step(progress: Progress | None) -> Answer:
+            return await perform(self.state, effect, progress, self.now, recorded)
+
+        answer = await (step(None) if progress is None else self._write(progress, step))
         self.state = answered(self.state, effect.key, answer, self.now)
 
     def _save_what_changed(self) -> None:
@@ -149,14 +150,14 @@ class OpenOrder:
     async def _save(self, progress: Progress) -> None:
         await self._write(progress, lambda progress: store_step(OrderActivities.save_progress, progress))
 
-    async def _write(self, progress: _Written, write: Callable[[_Written], Awaitable[_Answer]]) -> _Answer:
+    async def _write(self, progress: Progress, write: Callable[[Progress], Awaitable[_Answer]]) -> _Answer:
         """Take a step that writes rows. Where rows are ahead that the history does not know, write all of them."""
         while True:
             try:
                 return await write(progress)
             except RowsAhead as ahead:
-                assert progress is not None
-                self.state = edit(self.state, version=max(self.state.version, ahead.version) + 1)
+                version = max(self.state.version, ahead.version) + 1
+                self.state = edit(self.state, version=version)
                 progress = whole_progress(self.state, self.now, progress)
                 self.state = self._saved = edit(self.state, mails=())
 
@@ -171,7 +172,6 @@ class OpenOrder:
                 self._bug = error
             finally:
                 del self._running[key]
-                self._rested = not self._running
 
         self._running[key] = asyncio.create_task(run())
 
@@ -240,7 +240,7 @@ class OpenOrder:
             self._alarm = _Alarm(due.what, due.at, max(seconds, _SOON))
 
     def _set_cut(self) -> None:
-        """A timer to begin a new run at, once all is done; where it rings while something is under way, the next one.
+        """A timer to begin a new run at, when all is done; where it rings while something is under way, the next one.
 
         Not at once, when the last local activity ends: where a message comes meanwhile the server refuses the new run
         and asks again, and the SDK may then end that activity before it tells of the message. The run would be over
@@ -248,9 +248,17 @@ class OpenOrder:
         """
         if self._cut is not None and self._cut.rang:
             self._cut = None
-        if self._cut is None and self._rested and workflow.info().is_continue_as_new_suggested():
+            if not self._running:
+                self._uncut = self.state  # a message is being answered, or the order is not that far yet
+        if self._is_cut_due:
             self._cut = _Alarm("a new run", self.now, _SOON)
-        self._rested = False
+
+    @property
+    def _is_cut_due(self) -> bool:
+        """Whatever has made the history long, also what changed nothing; once for a state that could not be cut."""
+        if self._cut is not None or self._running or self.state is self._uncut:
+            return False
+        return workflow.info().is_continue_as_new_suggested()
 
 
 class _Alarm:

@@ -5,30 +5,41 @@ Exit codes: 0 where every order ended as it should and all units and money add u
 """
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from playwright.async_api import Error as BrowserError
 from pydantic import SecretStr
 
+from domain.access import Scope
+from localstack.chromium import NoChromium, chromium
+from localstack.demo import pictures
 from localstack.demo.given import given
 from localstack.demo.performance import Performance
 from localstack.demo.report import report
-from localstack.demo.sample import sample
+from localstack.demo.sample import DAYS, sample
 from localstack.demo.story import SECONDS_PER_DAY, Programme
+from localstack.demo.under_way import UnderWay
 from localstack.demo.watching import Live
+from localstack.demo.weeks import with_weeks
 from localstack.errors import LocalStackError
 from localstack.interruption import run_until_signalled
 from localstack.process import ManagedProcess
 from localstack.stack import Stack, ended_by_signals, signals_held_back
 from localstack.worker_process import state_dir, wait_until_ready
 from store.database import Database
+from store.keys import Keys
 from store.views.order import OrderViews
 from store.views.orders import OrderLists
+from usecases.keys import new_key
 from usecases.orders import Orders
 from usecases.process import end_process
 from usecases.settings import Settings
@@ -42,7 +53,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     try:
         with ended_by_signals():
-            return _demo(given(arguments.orders, _orders_max()) if arguments.orders else sample())
+            return _demo(_chosen(arguments))
     except KeyboardInterrupt:
         _line("\nStopped; nothing is left running.")
         return 130
@@ -58,7 +69,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "orders", nargs="?", type=Path, help="JSON Lines of order bodies (schemas/order.json), or an Olist folder"
     )
+    parser.add_argument(
+        "--screenshots", type=Path, metavar="FOLDER", help="play the sample and weeks before it, for pictures in here"
+    )
     return parser
+
+
+class Show(NamedTuple):
+    """What is played, and which pictures are taken at the end: none of somebody else's orders."""
+
+    programme: Programme
+    pictured: bool
+    screenshots: Path | None = None
+
+
+def _chosen(arguments: argparse.Namespace) -> Show:
+    if arguments.screenshots is not None:
+        if arguments.orders is not None:
+            raise LocalStackError("--screenshots are of the project's own sample, and of no other orders")
+        asyncio.run(_refuse_without_chromium())
+        return Show(with_weeks(sample(), datetime.now(UTC)), pictured=True, screenshots=arguments.screenshots)
+    if arguments.orders is not None:
+        return Show(given(arguments.orders, _orders_max()), pictured=False)
+    return Show(sample(), pictured=True)
+
+
+async def _refuse_without_chromium() -> None:
+    """At once, and not after minutes of play."""
+    async with chromium():
+        pass
 
 
 def _orders_max() -> int:
@@ -68,25 +107,36 @@ def _orders_max() -> int:
     return int(text)
 
 
-def _demo(programme: Programme) -> int:
+def _demo(show: Show) -> int:
     started = time.monotonic()
     stack = Stack(state_dir() / "demo", search_attributes=SEARCH_ATTRIBUTES, durable=False, say=_line)
     stack.remove_leftovers()
-    _line("Starting PostgreSQL, Temporal, a mail server and a worker ...")
+    _line("Starting PostgreSQL, Temporal, a mail server, a worker and the web ...")
     with stack, _state_thrown_away(stack):
-        worker = stack.worker(_worker_settings(programme))
-        worker.start()
-        wait_until_ready(worker)
+        worker, web = stack.worker(_worker_settings(show.programme)), stack.web()
+        for process in (worker, web):
+            process.start()
+        for process in (worker, web):
+            wait_until_ready(process)
         _line(f"All of it runs after {time.monotonic() - started:.0f} s.")
-        _print_guide(stack, worker, programme)
-        wrong = run_until_signalled(_play(stack, worker, programme))
+        wrong, found = run_until_signalled(_play(stack, worker, show))
         if wrong:
             raise LocalStackError(f"not everything is as it should be; until the next demo, see {worker.log}")
-    for trouble in programme.troubles:
+    _keep(found, show.screenshots or stack.state_dir / "pictures")
+    for trouble in show.programme.troubles:
         _line(trouble)
-    wrong = len(programme.troubles)
+    wrong = len(show.programme.troubles)
     _line(f"{'NOT well' if wrong else 'All well'} after {time.monotonic() - started:.0f} s; everything is stopped.")
     return 1 if wrong else 0
+
+
+def _keep(found: pictures.Pictures, folder: Path) -> None:
+    """After the state of the servers was thrown away, in whose folder they may be."""
+    if not found:
+        return
+    pictures.keep(found, folder)
+    shown = os.path.relpath(folder)
+    _line(f"{len(found)} pictures of the pages are in {folder if shown.startswith('..') else shown}.")
 
 
 @contextmanager
@@ -117,26 +167,56 @@ def _worker_settings(programme: Programme) -> dict[str, str]:
     }
 
 
-async def _play(stack: Stack, worker: ManagedProcess, programme: Programme) -> int:
+async def _play(stack: Stack, worker: ManagedProcess, show: Show) -> tuple[int, pictures.Pictures]:
+    """How many things are not as they should be, and pictures where all are."""
+    programme = show.programme
     client = await connect(environ=stack.environment)
     database = Database(Settings(database_url=SecretStr(stack.postgres.dsn)).database_url, pool_size=4)
     try:
+        _print_guide(stack, worker, await new_key(Keys(database), Scope.SUPPORT, "make demo"), programme)
         id_width = max((len(story.order_id) for story in programme.stories), default=0)
         live = Live(OrderLists(database), OrderViews(database), _line, id_width)
-        endings = await Performance(Orders(client), database, live, worker).play(programme)
+        orders = Orders(client)
+        endings = await Performance(orders, database, live, worker).play(programme)
         mails = list(reversed(stack.mails.mailbox.all()))
-        return await report(endings, database, mails, _line)
+        wrong = await report(endings, database, mails, _line)
+        if wrong or not show.pictured:
+            return wrong, {}
+        return 0, await taken(show, stack.web_url, Keys(database), UnderWay(orders, programme.catalog))
     finally:
         await database.close()
 
 
-def _print_guide(stack: Stack, worker: ManagedProcess, programme: Programme) -> None:
-    ui = f"{stack.temporal.ui_url}/namespaces/default/workflows"
+async def taken(show: Show, web_url: str, keys: Keys, under_way: UnderWay) -> pictures.Pictures:
+    """None where there is no browser that works, unless it is pictures that were asked for."""
+    days = DAYS if show.screenshots is None else None
+    try:
+        found = await pictures.take_pictures(web_url, keys, under_way, days)
+    except (NoChromium, BrowserError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # Ctrl-C reaches the browser too
+            raise asyncio.CancelledError from None
+        reason = str(error).partition("\n")[0]
+        if show.screenshots is not None:
+            raise LocalStackError(f"no pictures: {reason}") from error
+        _line(f"No pictures of the pages: {reason}")
+        return {}
+    return found if show.screenshots is None else {name: found[name] for name in pictures.IN_README}
+
+
+def _print_guide(stack: Stack, worker: ManagedProcess, support_key: str, programme: Programme) -> None:
+    rows = (
+        ("Shop, and pages of orders", stack.web_url),
+        ("Sign in as support with", support_key),
+        ("Orders in the Temporal UI", f"{stack.temporal.ui_url}/namespaces/default/workflows"),
+        ("Mails, with links to orders", stack.mails.url),
+        ("Kill the worker, if you like: orders go on", f"kill -9 {worker.pid}"),
+    )
+    width = max(len(name) for name, _ in rows)
     for text in (
         "",
-        f"  Orders in the Temporal UI, while this runs  {ui}",
-        f"  Mails                                       {stack.mails.url}",
-        f"  Kill the worker, if you like: orders go on  kill -9 {worker.pid}",
+        "While this runs:",
+        *(f"  {name:<{width}}  {value}" for name, value in rows),
         "",
         f"{len(programme.stories)} orders, on a clock on which a day takes {SECONDS_PER_DAY:g} seconds. "
         "Business time is UTC; timelines come at the end.",

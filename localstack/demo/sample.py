@@ -1,6 +1,7 @@
 """The project's own shop (localstack/sample) and its stories: each order has one, with the end that it must have."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from adapters.carriers.simulated import CarrierScenarios
 from adapters.network.plan import NetworkScenario
 from adapters.network.simulated import NetworkScenarios
 from domain.catalog import Catalog
+from domain.insights import Window
 from domain.placing import TIME_FACTOR_MAX
 from localstack.demo import people
 from localstack.demo.story import Part, Programme, Story
@@ -18,6 +20,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "sample"
 
 # A Monday morning in New York: every run of the demo has the same weekends, and no public holiday.
 _ORIGIN = "2026-03-02T14:00:00Z"
+DAYS = Window(first=date(2026, 3, 2), last=date(2026, 3, 15))
+"""In which all of it happens."""
+
 _SECONDS_MAX = 240
 
 # A worker that is killed costs an order up to 20 seconds, until Temporal gives its tasks to the next one. Those are two

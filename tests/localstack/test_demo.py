@@ -10,6 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from localstack.chromium import HOW_TO_GET_IT, NoChromium
+from localstack.demo.__main__ import Show, taken
+from localstack.demo.pictures import IN_README
+from localstack.demo.sample import sample
+from localstack.demo.under_way import UnderWay
+from store.database import Database
+from store.keys import Keys
+from usecases.orders import Orders
+from usecases.temporal import connect
+
 CHECKOUT = Path(__file__).parents[2]
 ORDERS = CHECKOUT / "localstack" / "sample" / "orders.jsonl"
 
@@ -23,8 +33,43 @@ def test_the_demo_plays_every_order_to_its_expected_end_and_leaves_nothing(state
     assert "asked of the database: 0 violations" in demo.stdout
     assert "\x1b" not in demo.stdout
     assert demo.stderr == ""
+    assert "  Shop, and pages of orders  " in demo.stdout.partition(" placed ")[0]
     assert left_behind(state_dir) == []
-    assert not (state_dir / "demo").exists()
+    shows_pictures(state_dir, demo.stdout)
+
+
+def shows_pictures(state_dir: Path, said: str) -> None:
+    """The pages' pictures are all that is left; none, and a line that says why, where there is no Chromium."""
+    left = sorted(path.relative_to(state_dir / "demo").as_posix() for path in (state_dir / "demo").rglob("*"))
+    if "No pictures of the pages" in said:
+        assert (HOW_TO_GET_IT in said, left) == (True, [])
+        if os.environ.get("OPENORDERS_CI"):
+            pytest.fail("there is no Chromium")
+        pytest.skip("all but its pictures is right: there is no Chromium")
+    assert {f"pictures/{name}.png" for name in ("shop", "seller-queue", "support-order", *IN_README)} <= set(left)
+    assert f"{len(left) - 1} pictures of the pages are in " in said
+    for name in left[1:]:
+        picture = (state_dir / "demo" / name).read_bytes()
+        assert picture.startswith(b"\x89PNG\r\n"), name
+        assert len(picture) > 10_000, name
+
+
+def test_without_chromium_there_are_no_screenshots_and_one_line_says_so(state_dir: Path) -> None:
+    demo = run_demo(state_dir, "--screenshots", str(state_dir / "pictures"), OPENORDERS_CHROMIUM="no-such-browser")
+    assert (demo.returncode, demo.stdout) == (1, "")
+    assert demo.stderr == f"make demo: {NoChromium()}\n"
+    assert list(state_dir.iterdir()) == []
+
+
+async def test_a_demo_without_chromium_says_how_to_get_it_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENORDERS_CHROMIUM", "no-such-browser")
+    show = Show(sample(), pictured=True)
+    orders = Orders(await connect(lazy=True, environ={"TEMPORAL_ADDRESS": "127.0.0.1:1"}))
+    keys = Keys(Database("postgresql://127.0.0.1:1/none"))
+    assert await taken(show, "http://127.0.0.1:1", keys, UnderWay(orders, show.programme.catalog)) == {}
+    assert capsys.readouterr().out == f"No pictures of the pages: {NoChromium()}\n"
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from tests.shop import Shop, line
+from tests.shop import PATIENCE_SECONDS, Shop, line
 
 Story = Callable[[Shop], Awaitable[str]]
 """Plays an order; gives its id."""
@@ -155,10 +155,12 @@ async def continued_as_new(shop: Shop) -> str:
     await shop.packs(order_id)
     await shop.ships(order_id, carrier="van", tracking_number="V-1")
     first = (await shop.handle(order_id).describe()).run_id
-    for number in range(100):
+    for number in range(30):
         await shop.update(order_id, "note", text=f"note {number}")
+    for _ in range(PATIENCE_SECONDS * 10):
         if (await shop.handle(order_id).describe()).run_id != first:
             break
+        await asyncio.sleep(0.1)
     await shop.delivers(order_id)
     return await _ended(shop, order_id)
 

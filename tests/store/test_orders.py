@@ -168,6 +168,26 @@ async def test_an_older_write_never_overwrites_a_newer_one(shop: Shop) -> None:
     assert await rows(shop.database, "SELECT summary FROM timeline WHERE order_id = :id", **of_order) == [("newer",)]
 
 
+async def test_all_rows_written_twice_are_written_once_and_another_step_of_that_version_is_not(shop: Shop) -> None:
+    order = await shop.placed(1)
+    whole = progress_of(order, 4, whole=True, order={"status": "Shipped"}, entries=(_entry(1),))
+    for _ in range(2):
+        await shop.orders.save(whole)
+    other = whole.model_copy(update={"at": NOON + timedelta(seconds=1), "order": OrderRow(status="Canceled")})
+    with pytest.raises(RowsAhead):
+        await shop.orders.save(other)
+    assert await _status(shop, order.order_id) == ("Shipped", 4)
+
+
+async def test_an_end_that_is_forgotten_leaves_no_result(shop: Shop) -> None:
+    order = await shop.placed(1)
+    await shop.orders.close(progress_of(order, 1, order={"status": "Delivered", "closed": True}), RESULT)
+    await shop.orders.save(progress_of(order, 2, whole=True, order={"status": "Shipped"}, entries=(_entry(1),)))
+    known = await shop.orders.known_order(order.order_id)
+    assert known is not None
+    assert known.result is None
+
+
 async def _rows_of(shop: Shop, order_id: str) -> dict[str, list[tuple[object, ...]]]:
     queries = {
         "units": "SELECT place, parcel_id, quantity FROM order_units WHERE order_id = :id AND quantity > 0",

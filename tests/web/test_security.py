@@ -20,6 +20,7 @@ from domain.insights_reports import ReportName
 from localstack.stack import Stack
 from tests.shop import UPS, line
 from tests.web.alone import web_alone
+from tests.web.browsing import Visitor
 from tests.web.buying import bought, customer_of, leaves, link_of, puts_in_cart, ships_for
 from tests.web.conftest import Site
 from tests.web.markup import dangers
@@ -170,6 +171,11 @@ async def test_no_page_runs_or_fetches_what_is_not_ours(site: Site, people: Peop
                     scripts.update(re.findall(r'<script src="([^"]+)"', answer.text))
                     looked_at += answer.status_code == 200
     assert looked_at > 60
+    # Where an order does not say in time what it would obey, its page has no form for it.
+    path = f"/seller/orders/{await site.shop.placed(line(people.sku))}/acme-1"
+    page = await Visitor(people.clients[0]).until(path, lambda page: "/static/packing.js" in page.html)
+    assert dangers(page.html) == []
+    scripts.add("/static/packing.js")
     assert {"/static/openorders.js", "/static/packing.js", "/docs/swagger-ui-bundle.js"} <= scripts
 
 
@@ -259,7 +265,7 @@ HOSTILE = [
     '"><img src=x onerror=alert(1)>',
     "'><svg/onload=alert(1)>",
     "</textarea></title></option><script>alert(1)</script>",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 7919 * 7919 }}{% raw %}",
     "javascript:alert(1)",
     "\u202egnp.exe \u2066\u200f",
     "ß\U0001f600 \u0301\u0301\u0301",
@@ -314,7 +320,7 @@ async def test_names_and_reasons_are_words_and_nothing_else(site: Site, words: s
         assert page.status in (200, 422), page.path
         assert dangers(page.html) == [], page.path
         assert "alert(1)</script>" not in page.html
-        assert "49" not in re.findall(r"{{.*}}|\b49\b", page.html) or words != HOSTILE[4]
+        assert str(7919 * 7919) not in page.html
 
 
 def _address(words: str) -> dict[str, str]:

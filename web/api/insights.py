@@ -58,7 +58,9 @@ async def report(
     seller: Annotated[
         PartyId | None, Query(description="Of one seller only; a seller's key always sees its own.")
     ] = None,
-    first: Annotated[Day | None, Query(alias="from", description="The first day: 30 days without one.")] = None,
+    first: Annotated[
+        Day | None, Query(alias="from", description="The first of 3,660 days at most; of 30 without one.")
+    ] = None,
     last: Annotated[Day | None, Query(alias="until", description="The last day, included: today without one.")] = None,
     currency: Annotated[Currency | None, Query(description="Orders in it only, in reports that have money.")] = None,
     limit: Annotated[int, Query(ge=1, le=ROWS_MAX, description="Rows of products, sellers, regions, pairs.")] = ROWS,

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 from adapters.mail.formats import Formats
 from domain.access import Caller
-from domain.insights import TINY_SAMPLE, Day, Window, window_until
+from domain.insights import TINY_SAMPLE, Day, Window, window_of, window_until
 from domain.insights_cancellations import REASONS
 from domain.insights_metrics import METRICS, Metric
 from domain.insights_reports import CSV_ROWS_MAX, Report, ReportName
@@ -27,7 +27,7 @@ from domain.insights_stock import (
     Plan,
 )
 from domain.model import Currency, PartyId
-from usecases.insights import Frame, Question, asked_window
+from usecases.insights import Frame, Question
 from web.api.insights import as_csv, whose
 from web.pages import charts
 from web.pages import insights_charts as shown
@@ -155,7 +155,7 @@ async def _desk(
 ) -> Desk:
     seller = whose(caller, seller, ReportName.SALES)
     frame = await services.insights.frame()
-    window = asked_window(first, last, frame.today)
+    window = window_of(first, last, frame.today)
     asked = {"seller": None if caller.seller else seller, "from": first, "until": last, "currency": currency}
     return Desk(
         request=request,
