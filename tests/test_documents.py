@@ -143,7 +143,7 @@ def test_documents_that_the_code_names_exist() -> None:
         name
         for path in committed_files()
         if path.suffix == ".py" and path != Path(__file__)
-        for name in re.findall(r"\bdocs/[\w/-]+(?:\.md)?", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"(?<!/)\bdocs/[\w/-]+(?:\.md)?", path.read_text(encoding="utf-8"))
     }
     assert [name for name in sorted(named) if not (CHECKOUT / name).exists()] == []
 

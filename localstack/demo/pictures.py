@@ -17,6 +17,9 @@ from store.keys import Keys
 from usecases.keys import new_key
 
 WIDE = ViewportSize(width=1280, height=800)
+LOW = ViewportSize(width=1280, height=612)
+"""For a page of much small text: its picture would be large in bytes."""
+
 PHONE = ViewportSize(width=390, height=844)
 
 IN_README = (
@@ -88,7 +91,7 @@ class _Album:
             await self._take(page, "seller-part")
             await page.get_by_role("link", name="Stock", exact=True).click()
             await self._take(page, "seller-stock")
-            await self._take_insights(page, "seller-insights", "/insights/performance")
+            await self._take_insights(page, "seller-insights", "/insights/performance", LOW)
 
     async def of_support(self) -> None:
         async with self._signed_in(Scope.SUPPORT) as page:
@@ -116,7 +119,7 @@ class _Album:
             await page.wait_for_url(re.compile("/(seller|support)$"))
             yield page
 
-    async def _take_insights(self, page: Page, name: str, path: str) -> None:
+    async def _take_insights(self, page: Page, name: str, path: str, size: ViewportSize = WIDE) -> None:
         """Once the worker has counted what has changed; after a while as it is, which the page then says."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + _COUNTED_SECONDS
@@ -124,7 +127,7 @@ class _Album:
         while await page.get_by_text("that are not counted yet").count() and clock() < deadline:
             await asyncio.sleep(0.5)
             await page.reload()
-        await self._take(page, name)
+        await self._take(page, name, size)
 
     async def _take(self, page: Page, name: str, size: ViewportSize = WIDE) -> None:
         await page.set_viewport_size(size)

@@ -20,8 +20,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "sample"
 
 # A Monday morning in New York: every run of the demo has the same weekends, and no public holiday.
 _ORIGIN = "2026-03-02T14:00:00Z"
-DAYS = Window(first=date(2026, 3, 2), last=date(2026, 3, 15))
-"""In which all of it happens."""
+DAYS = Window(first=date(2026, 3, 2), last=date(2026, 3, 8))
+"""The week in which all orders are placed."""
 
 _SECONDS_MAX = 240
 

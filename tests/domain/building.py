@@ -500,11 +500,11 @@ class Story:
 
     def save(self) -> Progress:
         """What the workflow would write now, if anything; mails leave the state."""
+        self.state = edit(self.state, version=self.state.version + 1)
         changed = self.saved is None or progress_since(self.saved, self.state, self.now)
         progress = changed if isinstance(changed, Progress) else whole_progress(self.state, self.now)
         self.mails.extend(self.state.mails)
-        self.state = edit(self.state, version=self.state.version + 1, mails=())
-        self.saved = self.state
+        self.saved = self.state = edit(self.state, mails=())
         if changed:
             self.progress.append(progress)
         return progress

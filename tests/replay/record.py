@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from localstack.stack import Stack
+from localstack.worker_process import CHECKOUT
 from store.migrations import migrate
 from tests.impatient import impatient_server
 from tests.replay.stories import MORE_STORIES, Story, continued_as_new
@@ -126,7 +127,7 @@ async def record(stack: Stack, version: str) -> None:
             for number, history in enumerate(reversed(histories), start=1):
                 run = f".run-{number}" if len(histories) > 1 else ""
                 path = HISTORIES / f"{version}-{story.__name__}{run}.json"
-                path.write_text(history.to_json() + "\n")
+                path.write_text(history.to_json().replace(f"{CHECKOUT}/", "") + "\n")
                 print(f"{path.name}: {len(history.events)} events")
 
 
