@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from domain.access import Caller, sender, sender_refusal
 from domain.messages import Message
 from domain.model import Frozen
-from store.views.sellers import OwnLine
+from store.views.seller_parts import OwnLine
 from usecases.errors import InvalidMessage, NotAllowed, OrderClosed, OrderNotFound, Refused
 from usecases.own_lines import OwnLines
 
@@ -31,7 +31,7 @@ class TakesMessages(Protocol):
 
 
 class KnowsParts(Protocol):
-    """`store.views.sellers.SellerViews`."""
+    """`store.views.seller_parts.SellerParts`."""
 
     async def parts(self, seller: str, order_id: str) -> tuple[str, ...]: ...
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from store.views.sellers import OwnLine, SellerOrder
+from store.views.seller_parts import OwnLine, SellerOrder
 
 _NAMED = re.compile(r"(line_id: [^']*)'([^']*)'")
 

@@ -15,7 +15,7 @@ from domain.requests import Unavailable
 from domain.results import ShipResult
 from domain.state import CarrierStatus, ParcelStage
 from domain.units import Place
-from store.views.sellers import OwnLine, SellerOrder, SellerParcel
+from store.views.seller_parts import OwnLine, SellerOrder, SellerParcel
 from usecases.errors import OrderError, OrderNotFound, Refused, Unreachable
 from usecases.own_lines import OwnLines
 from usecases.scanning import ToPack
@@ -41,7 +41,7 @@ class Delivers(Protocol):
 
 
 class ShowsParts(Protocol):
-    """`store.views.sellers.SellerViews`."""
+    """`store.views.seller_parts.SellerParts`."""
 
     async def order(self, seller: str, order_id: str, fulfillment_id: str) -> SellerOrder | None: ...
 

@@ -12,7 +12,7 @@ from domain.access import Caller
 from domain.decoding import Refusal, decode
 from domain.messages import Ship
 from domain.state import ParcelStage
-from store.views.sellers import SellerOrder
+from store.views.seller_parts import SellerOrder
 from usecases.errors import InvalidMessage
 from usecases.selling import (
     AT_ONCE,

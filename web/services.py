@@ -18,6 +18,7 @@ from store.offers import Offers
 from store.orders import Orders as OrderStore
 from store.views.order import OrderViews
 from store.views.orders import OrderLists
+from store.views.seller_parts import SellerParts
 from store.views.sellers import SellerViews
 from store.views.stock import StockViews
 from store.views.support import SupportViews
@@ -44,6 +45,7 @@ class Services:
     lists: OrderLists
     views: OrderViews
     sellers: SellerViews
+    seller_parts: SellerParts
     stock: StockViews
     support: SupportViews
     insights: Insights
@@ -59,7 +61,7 @@ class Services:
 
 def services(settings: Settings, client: Client, database: Database, task_queue: str) -> Services:
     assert settings.secret_key is not None, "`python -m web` asks for it"
-    store, views, sellers = OrderStore(database), OrderViews(database), SellerViews(database)
+    store, views, parts = OrderStore(database), OrderViews(database), SellerParts(database)
     orders = Orders(client, store, task_queue=task_queue)
     inventory = Inventory(database)
     return Services(
@@ -67,12 +69,13 @@ def services(settings: Settings, client: Client, database: Database, task_queue:
         namespace=client.namespace,
         database=database,
         orders=orders,
-        delivery=Delivery(orders, sellers),
+        delivery=Delivery(orders, parts),
         store=store,
         contacts=Contacts(database),
         lists=OrderLists(database),
         views=views,
-        sellers=sellers,
+        sellers=SellerViews(database),
+        seller_parts=parts,
         stock=StockViews(database),
         support=SupportViews(database),
         insights=Insights(InsightViews(database), settings.time_zone),

@@ -8,6 +8,7 @@ from domain.units import Place
 from store.database import Database
 from store.views.order import OrderViews
 from store.views.orders import OrderFilter, OrderLists, Sorting
+from store.views.seller_parts import SellerParts
 from store.views.sellers import QueueCounts, SellerViews
 from store.views.stock import Holder, StockViews
 from tests.store.shop import NOON, Shop, progress_of, units
@@ -116,7 +117,7 @@ async def test_a_seller_sees_how_much_is_due_and_when(shop: Shop) -> None:
 
 
 async def test_a_part_of_an_order_is_found_by_its_own_seller_only(shop: Shop) -> None:
-    views = SellerViews(shop.database)
+    views = SellerParts(shop.database)
     part = await views.order(shop.seller, "o0", "f1")
     assert part is not None
     assert [(line.sku, line.quantity, line.units) for line in part.lines] == [("mug", 2, {"packed": 1, "reserved": 1})]

@@ -7,7 +7,7 @@ from domain.model import Frozen
 from domain.results import ActionView, OrderResult, ShortageView, StatusView
 from domain.timeline import Entry
 from store.views.order import OrderDetail
-from store.views.sellers import SellerOrder
+from store.views.seller_parts import SellerOrder
 from usecases.errors import OrderError
 from usecases.orders import Orders, Placed
 

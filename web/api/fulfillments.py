@@ -6,7 +6,8 @@ from fastapi import APIRouter, Path, Query
 
 from domain.access import Caller, Scope
 from domain.model import LocalId, Moment, PartyId
-from store.views.sellers import QueuePage, SellerOrder
+from store.views.seller_parts import SellerOrder
+from store.views.sellers import QueuePage
 from usecases.own_lines import OwnLines
 from web.api.callers import Merchant
 from web.api.orders import AnOrderId
@@ -57,9 +58,9 @@ async def part(
     """What its seller needs to pack and ship it: lines, parcels, the address, and the cancellations it is to answer.
     For a seller's key the lines are numbered 1, 2, 3 among its own, and it speaks of them so in its messages.
     """
-    found = await services.sellers.order(seller_asked_for(caller, seller), order_id, fulfillment_id)
+    found = await services.seller_parts.order(seller_asked_for(caller, seller), order_id, fulfillment_id)
     if found is None:
         raise not_found(f"there is no fulfillment {fulfillment_id!r} of order {order_id!r}")
     if caller.seller is None:
         return found
-    return OwnLines(await services.sellers.own_lines(caller.seller, order_id)).shown(found)
+    return OwnLines(await services.seller_parts.own_lines(caller.seller, order_id)).shown(found)

@@ -106,12 +106,12 @@ async def read(order_id: AnOrderId, services: UseServices, caller: Merchant) -> 
 async def _own_part(services: Services, seller: str, order_id: str) -> SellerAnswer:
     parts = [
         part
-        for fulfillment_id in await services.sellers.parts(seller, order_id)
-        if (part := await services.sellers.order(seller, order_id, fulfillment_id)) is not None
+        for fulfillment_id in await services.seller_parts.parts(seller, order_id)
+        if (part := await services.seller_parts.order(seller, order_id, fulfillment_id)) is not None
     ]
     if not parts:
         raise no_order(order_id)
-    lines = OwnLines(await services.sellers.own_lines(seller, order_id))
+    lines = OwnLines(await services.seller_parts.own_lines(seller, order_id))
     return SellerAnswer(order_id=order_id, fulfillments=tuple(lines.shown(part) for part in parts))
 
 
@@ -199,7 +199,7 @@ def no_order(order_id: str) -> Exception:
 async def _must_see(services: Services, caller: Caller, order_id: str) -> None:
     if caller.scope is Scope.SELLER:
         assert caller.seller is not None
-        seen = bool(await services.sellers.parts(caller.seller, order_id))
+        seen = bool(await services.seller_parts.parts(caller.seller, order_id))
     else:
         seen = bool((await services.views.positions([order_id])).get(order_id))
     if not seen:
@@ -209,11 +209,11 @@ async def _must_see(services: Services, caller: Caller, order_id: str) -> None:
 async def _has_ended(services: Services, caller: Caller, order_id: str) -> bool:
     """For a seller, when its own part has: the rest of the order is not its business."""
     if caller.seller is not None:
-        return await services.sellers.is_at_rest(caller.seller, order_id)
+        return await services.seller_parts.is_at_rest(caller.seller, order_id)
     return await services.views.is_closed(order_id)
 
 
 async def _entries(services: Services, caller: Caller, order_id: str, after: int) -> tuple[Entry, ...]:
     if caller.seller is not None:
-        return await services.sellers.timeline(caller.seller, order_id, after=after, limit=TIMELINE_PAGE)
+        return await services.seller_parts.timeline(caller.seller, order_id, after=after, limit=TIMELINE_PAGE)
     return await services.views.timeline(order_id, after=after, limit=TIMELINE_PAGE)

@@ -37,7 +37,7 @@ class Desk(NamedTuple):
 
     @property
     def selling(self) -> Selling:
-        return Selling(self.services.delivery, self.services.sellers)
+        return Selling(self.services.delivery, self.services.seller_parts)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -115,6 +115,6 @@ async def _boxes_to_tell_apart(desk: Desk, row: SellerFulfillment) -> list[str]:
     """None where the part goes in one box, which needs no name."""
     if not row.units.get(Place.PACKED):
         return []
-    part = await desk.services.sellers.order(desk.seller, row.order_id, row.fulfillment_id)
+    part = await desk.services.seller_parts.order(desk.seller, row.order_id, row.fulfillment_id)
     packed = [box.parcel_id for box in boxes_of(part) if box.stage == ParcelStage.PACKED] if part else []
     return packed if len(packed) > 1 else []

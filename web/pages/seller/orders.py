@@ -45,7 +45,7 @@ async def orders(request: Request, desk: AtDesk, search: Search = "", after: Ord
 @router.get("/seller/orders/{order_id}")
 async def order(order_id: AnOrderId, desk: AtDesk) -> Response:
     """To the seller's part of it; to all of them where it has several."""
-    parts = await desk.services.sellers.parts(desk.seller, order_id)
+    parts = await desk.services.seller_parts.parts(desk.seller, order_id)
     if not parts:
         raise not_found(f"there is no order {order_id!r}")
     if len(parts) == 1:
@@ -56,7 +56,7 @@ async def order(order_id: AnOrderId, desk: AtDesk) -> Response:
 async def _page_of(desk: AtDesk, scanned: str) -> str | None:
     """The bars of a packing slip are the order and the part with a space between, which no keyboard layout changes."""
     for order_id, fulfillment_id in parts_of([":".join(scanned.replace("/", " ").split())]):
-        if fulfillment_id in await desk.services.sellers.parts(desk.seller, order_id):
+        if fulfillment_id in await desk.services.seller_parts.parts(desk.seller, order_id):
             return f"/seller/orders/{order_id}/{fulfillment_id}?scan=1"
     return None
 

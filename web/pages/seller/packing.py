@@ -6,7 +6,7 @@ from starlette.datastructures import FormData
 
 from domain.messages import Pack
 from domain.requests import Unavailable
-from store.views.sellers import SellerOrder
+from store.views.seller_parts import SellerOrder
 from usecases.errors import OrderError, OrderNotFound
 from usecases.scanning import PARCELS_MAX, ParcelText, Trouble, boxes, too_few, trouble_of
 from usecases.selling import to_pack

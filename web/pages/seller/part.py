@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from domain.couriers import COURIERS
 from domain.requests import Unavailable
-from store.views.sellers import SellerOrder
+from store.views.seller_parts import SellerOrder
 from usecases.errors import OrderError, Unreachable
 from usecases.scanning import ParcelText, Trouble, boxes, lacking
 from usecases.selling import Steps, steps_of, to_pack

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from domain.state import ParcelStage
 from domain.tracking_numbers import parse
-from store.views.sellers import SellerOrder, SellerParcel
+from store.views.seller_parts import SellerOrder, SellerParcel
 from usecases.errors import OrderError, OrderNotFound
 from usecases.selling import Outcome, side_by_side
 from web.documents.labels import ParcelLabel, parcel_labels

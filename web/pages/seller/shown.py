@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from domain.units import HANDED_OVER, Place
-from store.views.sellers import SellerOrder, SellerParcel
+from store.views.seller_parts import SellerOrder, SellerParcel
 from web.documents.slips import SlipItem
 
 

@@ -13,7 +13,7 @@ from domain.decoding import Refusal, decode
 from domain.messages import AnswerCancellation, CorrectTracking, RejectLines, Ship, Unpack
 from domain.requests import Unavailable
 from domain.results import ShipResult
-from store.views.sellers import SellerOrder
+from store.views.seller_parts import SellerOrder
 from usecases.errors import InvalidMessage, OrderError, OrderNotFound
 from usecases.selling import readable, shipped_words, steps_of, to_pack
 from web.pages.flashes import back_to
