@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -48,9 +48,8 @@ class Keys:
 
     async def find(self, key_id: str) -> FoundKey | None:
         """None where it is unknown or revoked."""
-        query = select(api_keys).where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
         async with self._database.statement() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_FIND, {"id": key_id})).one_or_none()
         if row is None:
             return None
         caller = Caller(scope=Scope(row.scope), key_id=row.key_id, seller=row.seller_id)
@@ -78,6 +77,9 @@ class Keys:
         async with self._database.statement() as connection:
             return models(KeyRow, await connection.execute(query))
 
+
+# With every request of a program.
+_FIND = select(api_keys).where(api_keys.c.key_id == bindparam("id", type_=Text), api_keys.c.revoked_at.is_(None))
 
 _KEPT = timedelta(days=1)
 

@@ -100,7 +100,8 @@ async def open_services(made: Services) -> AsyncIterator[None]:
         await made.database.close()
 
 
-def _of_request(request: Request) -> Services:
+async def _of_request(request: Request) -> Services:
+    """A coroutine, since FastAPI takes any other function to a thread of its own."""
     made = request.app.state.services
     assert isinstance(made, Services)
     return made

@@ -170,7 +170,7 @@ async def _desk(
     )
 
 
-def _plan(
+async def _plan(
     lead_time_days: Annotated[float, Query(gt=0, le=LEAD_TIME_DAYS_MAX)] = LEAD_TIME_DAYS,
     service_level: Annotated[float, Query(ge=SERVICE_LEVEL_MIN, le=SERVICE_LEVEL_MAX)] = SERVICE_LEVEL,
 ) -> Plan:
