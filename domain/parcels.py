@@ -62,6 +62,12 @@ def carrier_event_refusal(state: OrderState, message: CarrierEvent) -> str | Non
     return None
 
 
+def is_early(state: OrderState, message: CarrierEvent) -> bool:
+    """Of a parcel whose handoff may be what the order hears of next."""
+    parcel = parcel_of(state, message.parcel_id) if message.parcel_id is not None else None
+    return parcel is not None and parcel.stage in (ParcelStage.PACKED, ParcelStage.SHIPPING)
+
+
 def is_repeated(state: OrderState, message: CarrierEvent) -> bool:
     parcel = _parcel_meant(state, message)
     return parcel is not None and message.event_id in parcel.seen_events

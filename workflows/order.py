@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.decoding import Refusal, decode
     from domain.handoff import tracking_of
     from domain.order import RUN, counted, edit, is_pending, numbered, seller_of, the_parcel, update_cause
+    from domain.parcels import is_early
     from domain.placement import open_order, placed
     from domain.placing import PlaceOrder
     from domain.results import (
@@ -44,6 +46,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import store_step
 
 _Body = TypeVar("_Body", bound=BaseModel)
+_BREATH = 0.5
+"""Seconds."""
+
 _SAYS = {message.name: m.help_text(message) for message in m.MESSAGES + m.QUERIES}
 
 
@@ -197,12 +202,20 @@ class OrderWorkflow:
         if isinstance(message, Refusal):
             order.state = note_refused(order.state, name, "unknown", message.reason, order.now)
             return
+        if isinstance(message, m.CarrierEvent):
+            await self._handoff_is_told(message)
         reason = obedience.refusal(order.state, name, message, order.now)
         if reason is not None:
             by = getattr(message, "by", "marketplace")
             order.state = note_refused(order.state, name, by, reason, order.now)
             return
         order.state, _ = obedience.obey(order.state, name, message, order.now, f"signal-{number}")
+
+    async def _handoff_is_told(self, scan: m.CarrierEvent) -> None:
+        """After a crash the engine tells of a scan before the handoff that it is of, in the same breath."""
+        if is_early(self._open.state, scan):
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: not is_early(self._open.state, scan), timeout=_BREATH)
 
     async def _outcome(self, effect_key: str) -> OrderState:
         """Wait for what an update promised; gives the state by then."""

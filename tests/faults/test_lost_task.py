@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,21 @@ async def test_what_the_worker_died_of_comes_first_again(shop: BesiegedShop) -> 
     assert (await teller.ended()).status == "Canceled"
     assert (await shop.timeline(teller.order_id)).count("pack_refused") == 1
     assert await shop.on_hand(teller.skus[0]) == {"ACME-1": (10, 0)}
+    await shop.conserves()
+
+
+async def test_a_scan_that_is_told_of_before_its_handoff_is_not_lost(shop: BesiegedShop) -> None:
+    """The handoff is in the rows, and the carrier scans, before the worker that comes next hears of either."""
+    teller = await _reserved(shop)
+    await teller.pack()
+    how = {"by": "seller:acme", "fulfillment_id": "acme-1"}  # its label is bought first
+    shipping = await _lose(shop, teller, "hand_to_carrier", "ship", **how)
+    scan = {"event_id": "at-the-door", "parcel_id": "acme-1-p1", "occurred_at": datetime.now(UTC).isoformat()}
+    await shop.orders.signal(teller.order_id, "carrier_event", {**scan, "status": "delivered"})
+    shop.worker.start()
+    await shipping
+    assert (await teller.ended()).status == "Delivered"
+    assert "carrier_event_refused" not in await shop.timeline(teller.order_id)
     await shop.conserves()
 
 
