@@ -64,12 +64,6 @@ class MoneyResult(Frozen):
     refused_because: str | None = None
 
 
-class UnitsView(Frozen):
-    line_id: str
-    place: str
-    quantity: int
-
-
 class LineView(Frozen):
     line_id: str
     sku: str
