@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import sys
 import time
 import traceback
@@ -32,6 +33,7 @@ from domain.insights_stock import (
     SERVICE_LEVEL_MIN,
     Plan,
 )
+from domain.keyring import KEY_BYTES, KEY_ID, written
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.placing import TIME_FACTOR_MAX
 from domain.requests import Unavailable
@@ -431,6 +433,16 @@ async def _key_revoke(arguments: _Arguments) -> int:
     return OK
 
 
+async def _encryption_key(arguments: _Arguments) -> int:
+    """For OPENORDERS_ENCRYPTION_KEYS; nothing is kept of it."""
+    key_id = arguments.key_id or f"{datetime.now(UTC):%Y-%m-%d}"
+    if KEY_ID.fullmatch(key_id) is None:
+        raise InvalidMessage("key_id: up to 40 letters, digits and . _ -")
+    key = written(key_id, secrets.token_bytes(KEY_BYTES))
+    _show(arguments, {"key": key}, key)
+    return OK
+
+
 async def _insights_refresh(arguments: _Arguments) -> int:
     """With `rebuild` everything is counted anew."""
     from store.insights.refreshing import Refreshing
@@ -663,6 +675,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_stock_commands(commands.add_parser("stock", help="Load, receive, correct or show stock."), common)
     _add_insights_commands(commands.add_parser("insights", help="Show reports, or count for them now."), common)
     _add_key_commands(commands.add_parser("key", help="Make, list or revoke keys to the API and the pages."), common)
+    encryption_key = add("encryption-key", _encryption_key, "Make a key for OPENORDERS_ENCRYPTION_KEYS.")
+    encryption_key.add_argument("key_id", nargs="?", metavar="ID", help="its id; the date by default")
     check = add("check", _check, "Ask the database whether all units and money add up; prints what does not.")
     check.add_argument("--order", help="one order only")
     check.add_argument("--moving", action="store_true", help="only what holds in the middle of any step")

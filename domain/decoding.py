@@ -14,14 +14,39 @@ class Refusal(Frozen):
     """Why a body is not what it should be, field by field."""
 
     reason: str
+    concealed: bool = False
+    """Nobody could, or was to, look into it."""
 
 
 class Unreadable:
-    """Stands for an argument that is no JSON at all."""
+    """Stands for an argument that is no JSON at all, or, with `why`, that could not be decrypted."""
+
+    def __init__(self, why: str | None = None) -> None:
+        self.why = why
+
+
+class Unencrypted:
+    """Holds an argument that came in clear where only encrypted ones are taken."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+
+def concealed(arguments: tuple[Any, ...]) -> str | None:
+    """Why encryption forbids that these are read, or None."""
+    for argument in arguments:
+        if isinstance(argument, Unencrypted):
+            return "the body is not encrypted, and only encrypted ones are taken: see docs/encryption.md"
+        if isinstance(argument, Unreadable) and argument.why is not None:
+            return f"the body cannot be decrypted: {argument.why}"
+    return None
 
 
 def decode(model: type[_Model], arguments: tuple[Any, ...]) -> _Model | Refusal:
     """One JSON object, as a strict model; a query may come without any body."""
+    hidden = concealed(arguments)
+    if hidden is not None:
+        return Refusal(reason=hidden, concealed=True)
     if len(arguments) != 1:
         if not arguments and not _required(model):
             return model()

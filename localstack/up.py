@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from domain.access import Scope
+from domain.keyring import BadKeys, read_keys, written
 from localstack.errors import LocalStackError
 from localstack.ports import Ports
 from localstack.process import ManagedProcess
@@ -64,11 +65,22 @@ def _environment_file(stack: Stack) -> Iterator[None]:
     path = stack.state_dir / _ENVIRONMENT_FILE
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.writelines(f"{name}={value}\n" for name, value in stack.addresses.items())
+        file.writelines(f"{name}={value}\n" for name, value in (stack.addresses | _encryption()).items())
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _encryption() -> dict[str, str]:
+    """What whoever reads the file must know to read orders too; one line, whatever the keys were written on."""
+    settings = {name: value for name, value in os.environ.items() if name.startswith("OPENORDERS_ENCRYPTION")}
+    if keys := settings.get("OPENORDERS_ENCRYPTION_KEYS"):
+        try:
+            settings["OPENORDERS_ENCRYPTION_KEYS"] = ",".join(written(*key) for key in read_keys(keys).items())
+        except BadKeys as error:
+            raise LocalStackError(f"OPENORDERS_ENCRYPTION_KEYS: {error}") from None
+    return settings
 
 
 async def _support_key(stack: Stack) -> str:

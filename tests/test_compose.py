@@ -256,8 +256,9 @@ def test_what_the_image_copies_is_let_through_to_its_making() -> None:
 
 
 def _given(name: str) -> dict[str, str]:
-    given: dict[str, str] = SERVICES[name]["environment"]
-    return given
+    """Without what is passed on from the shell, which has none of it."""
+    given: dict[str, str | None] = SERVICES[name]["environment"]
+    return {setting: value for setting, value in given.items() if value is not None}
 
 
 def _environment(name: str, servers: Stack) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """All settings: `OPENORDERS_*` in the environment, or in the file that `make up` writes for other terminals."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.carriers.simulated import ALL_ON_TIME, CarrierScenarios
 from adapters.network.simulated import ALL_COMPLETE, NetworkScenarios
+from domain.keyring import BadKeys, Keyring, keyring, read_keys
 from domain.shipping import known_zone
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,8 +29,18 @@ def _by_psycopg(url: SecretStr) -> SecretStr:
     return SecretStr(f"postgresql+psycopg://{rest}")
 
 
-class Settings(BaseSettings):
-    """Every field is `OPENORDERS_<FIELD>` in capitals. How Temporal is reached is said by Temporal's own settings."""
+def _readable_keys(text: SecretStr) -> SecretStr:
+    read_keys(text.get_secret_value())
+    return text
+
+
+def _none_if_empty(value: Any) -> Any:
+    """A compose file passes on what is not set as an empty text."""
+    return None if value == "" else value
+
+
+class EncryptionSettings(BaseSettings):
+    """What every process must know that reads or writes what passes through Temporal: docs/encryption.md."""
 
     model_config = SettingsConfigDict(
         env_prefix="OPENORDERS_",
@@ -38,6 +50,43 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,  # a mistyped setting may be a password
     )
+
+    encryption_keys: Annotated[
+        Annotated[SecretStr, AfterValidator(_readable_keys)] | None, BeforeValidator(_none_if_empty)
+    ] = None
+    """`2026-11=BASE64,2025-11=BASE64`: the first one encrypts, all decrypt. `starter.py encryption-key` makes one."""
+
+    encryption_keys_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """A file with the same, one key a line: for secrets that are mounted."""
+
+    encryption: Literal["read", "write", "require"] = "require"
+    """With keys: `read` decrypts and writes in clear, `write` encrypts and takes clear bodies too, `require` refuses
+    those. The way from none to all, one step after another in all processes."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.encryption_keys is not None and self.encryption_keys_file is not None:
+            raise ValueError("OPENORDERS_ENCRYPTION_KEYS and OPENORDERS_ENCRYPTION_KEYS_FILE: give one of them")
+        return self
+
+    def keyring(self, use: str) -> Keyring | None:
+        """The keys for one use; None where there are none. Raises `BadSettings` for a file that cannot be read."""
+        text = self.encryption_keys.get_secret_value() if self.encryption_keys else None
+        if self.encryption_keys_file is not None:
+            try:
+                text = self.encryption_keys_file.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise BadSettings(f"OPENORDERS_ENCRYPTION_KEYS_FILE: {type(error).__name__}") from None
+        if text is None:
+            return None
+        try:
+            return keyring(read_keys(text), use)
+        except BadKeys as error:
+            raise BadSettings(f"OPENORDERS_ENCRYPTION_KEYS_FILE: {error}") from None
+
+
+class Settings(EncryptionSettings):
+    """Every field is `OPENORDERS_<FIELD>` in capitals. How Temporal is reached is said by Temporal's own settings."""
 
     database_url: Annotated[SecretStr, AfterValidator(_by_psycopg)]
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
@@ -100,8 +149,26 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [
-            f"OPENORDERS_{str(one['loc'][0]).upper()}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise BadSettings("; ".join(wrong) + " (`make up` in another terminal sets what is needed)") from None
+        raise BadSettings(_wrong(error) + " (`make up` in another terminal sets what is needed)") from None
+
+
+def encryption_settings(environ: Mapping[str, str] | None, environment_file: Path) -> EncryptionSettings:
+    """Just these, for a process that needs no others. Raises `BadSettings`."""
+    given: dict[str, Any] = {}
+    if environ is not None:
+        for name in EncryptionSettings.model_fields:
+            value = environ.get(f"OPENORDERS_{name.upper()}")
+            if value is not None:
+                given[name] = value
+    try:
+        return EncryptionSettings(_env_file=environment_file, **given)
+    except ValidationError as error:
+        raise BadSettings(_wrong(error)) from None
+
+
+def _wrong(error: ValidationError) -> str:
+    sentences = []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        words = one["msg"].removeprefix("Value error, ")
+        sentences.append(f"OPENORDERS_{str(one['loc'][0]).upper()}: {words}" if one["loc"] else words)
+    return "; ".join(sentences)

@@ -3,17 +3,24 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from dotenv import dotenv_values
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 
 from usecases.errors import Unreachable
-from usecases.settings import ENVIRONMENT_FILE
+from usecases.settings import ENVIRONMENT_FILE, EncryptionSettings, encryption_settings
+from workflows.arguments import Converter
+from workflows.codec import EncryptedFailures, Encryption
+
+PAYLOADS = "temporal payloads"
+"""The use of the keys."""
 
 
 async def connect(
@@ -26,8 +33,9 @@ async def connect(
 ) -> Client:
     """A client for orders. A lazy one connects at its first call, so that a process can start without Temporal.
 
-    Raises `Unreachable` with one line that says where nobody answered, or what is set wrong.
+    Raises `Unreachable` with one line that says where nobody answered, or what is set wrong; `BadSettings` for keys.
     """
+    converter = data_converter(encryption_settings(environ, environment_file))
     try:
         config = ClientConfig.load_client_connect_config(
             override_env_vars=temporal_environment(os.environ if environ is None else environ, environment_file)
@@ -38,13 +46,27 @@ async def connect(
     try:
         return await Client.connect(
             **config,
-            data_converter=pydantic_data_converter,
+            data_converter=converter,
             runtime=runtime,
             connect_timeout=connect_timeout,
             lazy=lazy,
         )
     except (RuntimeError, ValueError) as error:  # all that the SDK's core says of a connection
         raise Unreachable(f"Temporal does not answer at {address}: {_cause(error)}") from None
+
+
+def data_converter(settings: EncryptionSettings) -> DataConverter:
+    """What is sent through Temporal as JSON: encrypted, texts of errors too, where there are keys."""
+    ring = settings.keyring(PAYLOADS)
+    if ring is None:
+        return pydantic_data_converter
+    writes = settings.encryption != "read"
+    return replace(
+        pydantic_data_converter,
+        payload_converter_class=Converter,
+        payload_codec=Encryption(ring, writes=writes, marks_unencrypted=settings.encryption == "require"),
+        failure_converter_class=(EncryptedFailures if writes else pydantic_data_converter.failure_converter_class),
+    )
 
 
 def temporal_environment(environ: Mapping[str, str], environment_file: Path) -> dict[str, str]:

@@ -8,10 +8,25 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 
-from domain.decoding import Unreadable
+from domain.decoding import Unencrypted, Unreadable
+from workflows.codec import UNENCRYPTED, UNREADABLE
 
 
-class ArgumentConverter(PydanticPayloadConverter):
+class UnreadablePayload(Exception):
+    """Says why, without any of it."""
+
+
+class Converter(PydanticPayloadConverter):
+    """`pydantic_data_converter`'s, which says why where a payload could not be decrypted."""
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        for payload in payloads:
+            if payload.metadata.get("encoding") == UNREADABLE:
+                raise UnreadablePayload(payload.data.decode(errors="replace"))
+        return super().from_payloads(payloads, type_hints)
+
+
+class ArgumentConverter(Converter):
     """The SDK retries a start that it cannot decode for ever, and drops such a signal.
 
     Only what has no type is read this way: the bodies from outside. The answers of activities have
@@ -24,18 +39,21 @@ class ArgumentConverter(PydanticPayloadConverter):
         return [self._read(payload) for payload in payloads]
 
     def _read(self, payload: Payload) -> Any:
+        if payload.metadata.get("encoding") == UNREADABLE:
+            return Unreadable(payload.data.decode(errors="replace"))
         try:
-            return super().from_payloads([payload])[0]
+            body = super().from_payloads([payload])[0]
         except Exception:  # broken JSON, an unknown encoding or protobuf type: each raises its own
-            return Unreadable()
+            body = Unreadable()
+        return Unencrypted(body) if UNENCRYPTED in payload.metadata else body
 
 
 ARGUMENTS = replace(pydantic_data_converter, payload_converter_class=ArgumentConverter)
-"""For workers; what it writes is what `pydantic_data_converter` writes."""
+"""For workers without encryption; what it writes is what `pydantic_data_converter` writes."""
 
 
 def reading_anything(client: Client) -> Client:
-    """The same client, for a worker."""
+    """The same client, for a worker: with its encryption, where it has one."""
     config = client.config()
-    config["data_converter"] = ARGUMENTS
+    config["data_converter"] = replace(config["data_converter"], payload_converter_class=ArgumentConverter)
     return Client(**config)

@@ -42,7 +42,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.views import order_result, packing_list_view, status_view, timeline_view
     from workflows.answers import Answers, answered_once, is_answered
     from workflows.attributes import typed_search_attributes
+    from workflows.codec import ClearRefusal
     from workflows.open_order import OpenOrder
+    from workflows.reading import as_when_it_came, in_clear
     from workflows.steps import store_step
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -66,7 +68,7 @@ class OrderWorkflow:
         self._ended = False
         self.answers = Answers()
         if workflow.info().continued_run_id is not None:
-            state = OrderState.model_validate(arguments[0])
+            state = OrderState.model_validate(in_clear(arguments)[0])
             self.answers = Answers(state.answered)
             state = edit(state, answered=())
             self._order = OpenOrder(state, saved=state)
@@ -107,9 +109,9 @@ class OrderWorkflow:
 
     async def _accept(self, arguments: tuple[Any, ...]) -> tuple[OpenOrder | None, OrderResult | None]:
         """Decode and record the order; a repeated one gives the result it had."""
-        order = decode(PlaceOrder, arguments)
+        order = decode(PlaceOrder, as_when_it_came(arguments, "start"))
         if isinstance(order, Refusal):
-            raise _failure("InvalidOrder", order.reason)
+            raise _unfit("InvalidOrder", order)
         info = workflow.info()
         if info.workflow_id != f"order:{order.order_id}":
             raise _failure("InvalidOrder", f"order_id: {order.order_id!r} is not of {info.workflow_id!r}")
@@ -168,7 +170,7 @@ class OrderWorkflow:
             return
         message = decode(body, arguments)
         if isinstance(message, Refusal):
-            raise _failure("InvalidMessage", message.reason)
+            raise _unfit("InvalidMessage", message)
         if self._order is not None:
             reason = obedience.refusal(self._order.state, name, message, self._order.now)
             if reason is not None:
@@ -176,6 +178,7 @@ class OrderWorkflow:
 
     async def _obey(self, name: str, body: type[_Body], arguments: tuple[Any, ...]) -> tuple[_Body, Any]:
         """For updates: change the state at once; gives the message and what its answer needs."""
+        arguments = in_clear(arguments)  # the validator has refused what encryption forbids
         if self._order is None:
             # It came before the order was recorded, when its validator could not look yet.
             await workflow.wait_condition(lambda: self._order is not None or self._ended)
@@ -198,7 +201,7 @@ class OrderWorkflow:
             return
         # Signals keep the order of the history, also where a worker dies over one.
         order.state, number = numbered(order.state, "signal")
-        message = decode(body, arguments)
+        message = decode(body, as_when_it_came(arguments, f"signal-{number}"))
         if isinstance(message, Refusal):
             order.state = note_refused(order.state, name, "unknown", message.reason, order.now)
             return
@@ -515,21 +518,32 @@ class OrderWorkflow:
         query = _read(m.PackingListQuery, arguments)
         found = packing_list_view(self._recorded.state, query)
         if found is None:
-            raise _failure("Refused", f"fulfillment_id: the order has no fulfillment {query.fulfillment_id!r}")
+            raise _unanswered(f"fulfillment_id: the order has no fulfillment {query.fulfillment_id!r}")
         return found
 
     @property
     def _recorded(self) -> OpenOrder:
         if self._order is None:
-            raise _failure("Refused", "the order was not accepted" if self._ended else "it has not been recorded yet")
+            raise _unanswered("the order was not accepted" if self._ended else "it has not been recorded yet")
         return self._order
 
 
 def _read(body: type[_Body], arguments: tuple[Any, ...]) -> _Body:
     query = decode(body, arguments)
     if isinstance(query, Refusal):
-        raise _failure("InvalidMessage", query.reason)
+        raise ClearRefusal(query.reason, type="InvalidMessage", non_retryable=True)
     return query
+
+
+def _unanswered(reason: str) -> ApplicationError:
+    """A query's refusal."""
+    return ClearRefusal(reason, type="Refused", non_retryable=True)
+
+
+def _unfit(kind: str, refusal: Refusal) -> ApplicationError:
+    """A body that is not what it should be."""
+    error = ClearRefusal if refusal.concealed else ApplicationError
+    return error(refusal.reason, type=kind, non_retryable=True)
 
 
 def _failure(kind: str, reason: str) -> ApplicationError:

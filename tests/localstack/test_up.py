@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 
 from localstack import ports
 from localstack.up import COMMANDS_TO_TRY
+from tests.encryption import NEW, OLD
 
 CHECKOUT = Path(__file__).parents[2]
 PORT_SETTINGS = ("POSTGRES", "TEMPORAL", "TEMPORAL_UI", "SMTP", "MAILS", "WEB")
@@ -57,7 +58,9 @@ def test_after_a_kill_of_everything_a_second_up_carries_open_orders_on_to_delive
 
 @pytest.mark.slow
 def test_the_commands_that_up_shows_work_as_they_stand(state_dir: Path) -> None:
+    """With keys in the environment, as docs/encryption.md says."""
     settings = {f"OPENORDERS_{name}_PORT": str(ports.choose(0, name)) for name in PORT_SETTINGS}
+    settings["OPENORDERS_ENCRYPTION_KEYS"] = f"{NEW}\n{OLD}"
     with up(settings | {"OPENORDERS_STATE_DIR": str(state_dir)}):
         starter = Starter(state_dir)
         answers = [starter.run(*command.split()[1:]) for command in COMMANDS_TO_TRY]

@@ -1,12 +1,14 @@
 """Where settings come from, and what a person is told who set one wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from tests.encryption import NEW, OLD
 from usecases.errors import Unreachable
-from usecases.settings import BadSettings, Settings, load_settings
+from usecases.settings import BadSettings, Settings, encryption_settings, load_settings
 from usecases.temporal import connect, temporal_environment
 
 URL = "OPENORDERS_DATABASE_URL"
@@ -88,3 +90,39 @@ async def test_wrong_settings_of_temporal_are_one_line(tmp_path: Path, environ: 
     with pytest.raises(Unreachable) as raised:
         await connect(environ=environ, environment_file=tmp_path / "none")
     assert str(raised.value).startswith(says)
+
+
+def test_keys_come_from_a_setting_or_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"# current\n{NEW}\n{OLD}\n", encoding="utf-8")
+    none = tmp_path / "none"
+    for environ in (
+        {"OPENORDERS_ENCRYPTION_KEYS": f"{NEW},{OLD}"},
+        {"OPENORDERS_ENCRYPTION_KEYS_FILE": str(path), "OPENORDERS_ENCRYPTION_KEYS": ""},
+    ):
+        ring = encryption_settings(environ, none).keyring("tests")
+        assert ring is not None
+        assert repr(ring) == "Keyring(new, old)"
+    assert encryption_settings({}, none).keyring("tests") is None
+    assert encryption_settings({"OPENORDERS_ENCRYPTION_KEYS": ""}, none).keyring("tests") is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"KEYS": f"{NEW},nothing"}, "OPENORDERS_ENCRYPTION_KEYS: key 2 must be like 2026-11=BASE64"),
+        (
+            {"KEYS": NEW, "KEYS_FILE": "/keys"},
+            "OPENORDERS_ENCRYPTION_KEYS and OPENORDERS_ENCRYPTION_KEYS_FILE: ",
+        ),
+        ({"KEYS_FILE": "/no/such/file"}, "OPENORDERS_ENCRYPTION_KEYS_FILE: FileNotFoundError"),
+        ({"KEYS_FILE": os.devnull}, "OPENORDERS_ENCRYPTION_KEYS_FILE: there is no key in it"),
+        ({"KEYS": NEW, "": "maybe"}, "OPENORDERS_ENCRYPTION: Input should be 'read', 'write' or 'require'"),
+    ],
+)
+async def test_wrong_keys_are_one_line_without_any_key(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    given = {f"OPENORDERS_ENCRYPTION_{name}".rstrip("_"): value for name, value in environ.items()}
+    with pytest.raises(BadSettings) as raised:
+        await connect(environ=given, environment_file=tmp_path / "none", lazy=True)
+    assert str(raised.value).startswith(says)
+    assert NEW.partition("=")[2] not in str(raised.value)
