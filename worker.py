@@ -13,7 +13,7 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.inventory import InventoryActivities
@@ -77,15 +77,17 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
     messages = Messages(database)
     carrier = _carrier(settings, messages)
     network = SimulatedNetwork(NetworkSandboxBook(database), messages, settings.network_scenarios)
-    payments = PaymentActivities(Payments(database), PaymentSandbox(PaymentSandboxBook(database)))
+    payments = PaymentActivities(
+        Payments(database), PaymentSandbox(PaymentSandboxBook(database)), local_max=max(1, settings.local_slots // 4)
+    )
     orders = OrderActivities(Orders(database), support_page(settings.web_url))
     inventory = InventoryActivities(Stock(database))
     main = Worker(
         client,
         task_queue=task_queue,
         workflows=[OrderWorkflow, UnknownWorkflow],
-        activities=_methods(orders) + _methods(inventory),
-        workflow_runner=workflow_runner(),
+        activities=[*_methods(orders), *_methods(inventory), payments.authorize_payment],
+        workflow_runner=workflow_runner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         max_cached_workflows=settings.cached_orders_max,
         max_concurrent_local_activities=settings.local_slots,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -123,7 +125,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox that orders run in, and are replayed in by tests."""
+    """The sandbox that orders run in in tests, and are replayed in: it refuses what is not deterministic."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH))
 
 

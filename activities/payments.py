@@ -2,6 +2,7 @@
 
 from temporalio import activity
 
+from activities.few_at_once import FewAtOnce
 from activities.ports import PaymentLedger, PaymentProvider
 from activities.steps import Step
 from domain.effects import Authorize, Capture, Refund, VoidRest
@@ -11,12 +12,20 @@ from domain.requests import MoveKind, PaymentMove, PaymentOutcome, ProviderOutco
 class PaymentActivities:
     """Each can run twice with the same result: the plan is kept by key, the provider asked by key."""
 
-    def __init__(self, ledger: PaymentLedger, provider: PaymentProvider) -> None:
+    def __init__(self, ledger: PaymentLedger, provider: PaymentProvider, local_max: int = 25) -> None:
+        """`local_max`: so many local activities may wait for the provider at once, which all orders' steps share."""
         self._ledger = ledger
         self._provider = provider
+        self._local = FewAtOnce(local_max)
 
     @activity.defn
     async def authorize_payment(self, step: Step[Authorize]) -> PaymentOutcome:
+        if activity.info().is_local:
+            with self._local:
+                return await self._authorize(step)
+        return await self._authorize(step)
+
+    async def _authorize(self, step: Step[Authorize]) -> PaymentOutcome:
         effect = step.effect
         if effect.added:
             await self._ledger.add(step.order_id, effect.payment_ids, effect.added)

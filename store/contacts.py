@@ -1,10 +1,13 @@
 """How customers and sellers are reached: asked when a mail is sent, and by pages of those who may see it."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import ARRAY, Select, Text, any_, bindparam, select
 
 from domain.contacts import Contact, CustomerContact
 from domain.placing import Address
 from store.database import Database
+from store.grouping import Grouped
 from store.tables.catalog import sellers
 from store.tables.orders import order_contacts
 
@@ -14,18 +17,28 @@ class Contacts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._sellers = Grouped(self._of_sellers)
+        self._customers = Grouped(self._of_customers)
 
     async def contact(self, order_id: str, to: str) -> Contact | None:
         role, _, seller_id = to.partition(":")
-        if role == "seller":
-            query = select(sellers.c.name, sellers.c.email, sellers.c.time_zone).where(sellers.c.seller_id == seller_id)
-        else:
-            query = select(order_contacts.c.name, order_contacts.c.email, order_contacts.c.time_zone).where(
-                order_contacts.c.order_id == order_id
-            )
+        return await (self._sellers.ask(seller_id) if role == "seller" else self._customers.ask(order_id))
+
+    async def _of_sellers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
+        columns = (sellers.c.seller_id, sellers.c.name, sellers.c.email, sellers.c.time_zone)
+        return await self._of(
+            select(*columns).where(sellers.c.seller_id == any_(bindparam("ids", list(ids), ARRAY(Text))))
+        )
+
+    async def _of_customers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
+        found = order_contacts.c
+        columns = (found.order_id, found.name, found.email, found.time_zone)
+        return await self._of(select(*columns).where(found.order_id == any_(bindparam("ids", list(ids), ARRAY(Text)))))
+
+    async def _of(self, query: Select[Any]) -> dict[str, Contact]:
         async with self._database.statement() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else Contact(name=row.name, email=row.email, time_zone=row.time_zone)
+            rows = (await connection.execute(query)).all()
+        return {key: Contact(name=name, email=email, time_zone=zone) for key, name, email, zone in rows}
 
     async def customer(self, order_id: str) -> CustomerContact | None:
         async with self._database.statement() as connection:

@@ -22,7 +22,7 @@ class Database:
     first call fails as `Unavailable`, SQLAlchemy throws the whole pool away, and the retry gets a fresh one.
     """
 
-    def __init__(self, url: str | SecretStr, *, pool_size: int = 10, overflow: int = 10) -> None:
+    def __init__(self, url: str | SecretStr, *, pool_size: int = 20, overflow: int = 0) -> None:
         self._engine = create_async_engine(
             plain_url(url),
             pool_size=pool_size,

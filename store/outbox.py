@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Interval, Text, bindparam, func, select, update
+from sqlalchemy import ARRAY, BigInteger, Interval, Text, bindparam, func, select, update
 from sqlalchemy.types import Integer
 
 from domain.outbox import OutboxKind, OutboxRow
 from store.database import Database
+from store.grouping import Grouped
 from store.tables.outbox import outbox
 
 
@@ -16,6 +17,7 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._sent = Grouped(self._end_sent)
 
     async def claim(self, kind: OutboxKind, limit: int, lease: timedelta) -> tuple[OutboxRow, ...]:
         async with self._database.statement() as connection:
@@ -33,7 +35,7 @@ class Outbox:
         )
 
     async def sent(self, row_id: int, note: str = "") -> None:
-        await self._end(row_id, sent_at=func.now(), last_error=note or None)
+        await self._sent.ask((row_id, note))
 
     async def retry(self, row_id: int, error: str, after: timedelta) -> None:
         await self._end(row_id, due_at=func.now() + after, last_error=error)
@@ -48,17 +50,19 @@ class Outbox:
         return None if wait is None else max(wait, timedelta(0))
 
     async def _end(self, row_id: int, **changes: Any) -> None:
-        # A row that was sent stays sent, whatever another sender says of it whose lease had ended.
-        row = update(outbox).where(outbox.c.id == row_id, outbox.c.sent_at.is_(None), outbox.c.failed_at.is_(None))
         async with self._database.statement() as connection:
-            await connection.execute(row.values(**changes))
+            await connection.execute(update(outbox).where(outbox.c.id == row_id, *_OPEN).values(**changes))
+
+    async def _end_sent(self, group: tuple[tuple[int, str], ...]) -> dict[tuple[int, str], None]:
+        notes = dict(group)
+        async with self._database.statement() as connection:
+            await connection.execute(_SENT, {"ids": list(notes), "notes": list(notes.values())})
+        return {}
 
 
-_PENDING = (
-    outbox.c.kind == bindparam("of_kind", type_=Text),
-    outbox.c.sent_at.is_(None),
-    outbox.c.failed_at.is_(None),
-)
+# A row that was sent stays sent, whatever another sender says of it whose lease had ended.
+_OPEN = (outbox.c.sent_at.is_(None), outbox.c.failed_at.is_(None))
+_PENDING = (outbox.c.kind == bindparam("of_kind", type_=Text), *_OPEN)
 
 
 def _claim() -> Any:
@@ -81,5 +85,16 @@ def _claim() -> Any:
     )
 
 
+def _sent() -> Any:
+    rows = func.unnest(bindparam("ids", type_=ARRAY(BigInteger)), bindparam("notes", type_=ARRAY(Text)))
+    ended = rows.table_valued("id", "note", name="ended").render_derived()
+    return (
+        update(outbox)
+        .where(outbox.c.id == ended.c.id, *_OPEN)
+        .values(sent_at=func.now(), last_error=func.nullif(ended.c.note, ""))
+    )
+
+
 _CLAIM = _claim()
+_SENT = _sent()
 _NEXT_DUE = select(func.min(outbox.c.due_at) - func.now()).where(*_PENDING)

@@ -89,8 +89,10 @@ class Settings(EncryptionSettings):
     """Every field is `OPENORDERS_<FIELD>` in capitals. How Temporal is reached is said by Temporal's own settings."""
 
     database_url: Annotated[SecretStr, AfterValidator(_by_psycopg)]
-    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    database_pool_overflow: Annotated[int, Field(ge=0, le=200)] = 10
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 20
+    """Connections that are kept. Those beyond are made and closed each time, which costs more than many statements."""
+
+    database_pool_overflow: Annotated[int, Field(ge=0, le=200)] = 0
 
     smtp_host: str = "127.0.0.1"
     smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 1025
@@ -133,6 +135,9 @@ class Settings(EncryptionSettings):
 
     cached_orders_max: Annotated[int, Field(ge=0, le=100_000)] = 1_000
     """Open orders that a worker keeps in memory, about 70 to 115 KB each; the rest are replayed when needed."""
+
+    workflow_sandbox: bool = False
+    """Run orders in the SDK's sandbox, as tests do: it catches what is not deterministic, for a fifth of the CPU."""
 
     local_slots: Annotated[int, Field(ge=1, le=1_000)] = 100
     party_slots: Annotated[int, Field(ge=1, le=1_000)] = 50

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.deadlines import apply_due, next_deadline
     from domain.effects import Effect, RecordDelivery
     from domain.order import answered, edit, performed
+    from domain.placement import is_paying
     from domain.progress import Progress
     from domain.readiness import is_ready
     from domain.requests import RowsAhead
@@ -136,7 +137,7 @@ class OpenOrder:
         recorded = workflow.info().get_current_history_length() != self._unrecorded_at
 
         async def step(progress: Progress | None) -> Answer:
-            return await perform(self.state, effect, progress, self.now, recorded)
+            return await perform(self.state, effect, progress, self.now, recorded, lambda: self._show(anyway=True))
 
         answer = await (step(None) if progress is None else self._write(progress, step))
         self.state = answered(self.state, effect.key, answer, self.now)
@@ -205,11 +206,12 @@ class OpenOrder:
 
     # -- what people see ---------------------------------------------------------------------
 
-    def _show(self) -> None:
+    def _show(self, anyway: bool = False) -> None:
         """Tell the server only of search attributes that differ: each upsert is an event."""
         workflow.set_current_details(details(self.state))
-        if self.state.phase is Phase.CHECKING and not attention(self.state):
-            # What the inventory check finds follows in the same workflow task, as a rule, and is shown with it.
+        if not anyway and _is_being_placed(self.state):
+            # What the payment provider says and the inventory check finds follows in the same workflow task, as a
+            # rule, and is shown with it.
             return
         updates: list[SearchAttributeUpdate[Any]] = []
         for key, value in search_attributes(self.state):
@@ -259,6 +261,11 @@ class OpenOrder:
         if self._cut is not None or self._running or self.state is self._uncut:
             return False
         return workflow.info().is_continue_as_new_suggested()
+
+
+def _is_being_placed(state: OrderState) -> bool:
+    is_first = state.phase is Phase.CHECKING or (state.phase is Phase.PAYING and is_paying(state))
+    return is_first and not attention(state)
 
 
 class _Alarm:

@@ -37,6 +37,13 @@ STORE_PATIENT = Patience(
     ),
 )
 
+# A payment provider says yes or no within a second. While it is asked the order answers nobody, so there is one try.
+OUTSIDE_LOCAL = Patience(
+    one_try=timedelta(seconds=2),
+    all_tries=timedelta(seconds=2.5),
+    retries=RetryPolicy(maximum_attempts=1),
+)
+
 # Money must move exactly once and will in the end: keyed calls, retried for ever.
 PAYMENT = Patience(
     party="payments",

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.progress import Progress
     from domain.state import OrderState
     from workflows.options import CARRIER, NETWORK, PAYMENT
-    from workflows.steps import outside_step, recorded_step, store_step
+    from workflows.steps import outside_step, quick_outside_step, recorded_step, store_step
 
 Answer = Callable[[OrderState, datetime], OrderState]
 """Takes the answer into the state as it is by then, at the business time of the answer."""
@@ -38,17 +38,23 @@ WRITES_ROWS = (
 
 
 async def perform(
-    state: OrderState, effect: fx.Effect, progress: Progress | None, now: datetime, recorded: bool
+    state: OrderState,
+    effect: fx.Effect,
+    progress: Progress | None,
+    now: datetime,
+    recorded: bool,
+    show: Callable[[], None],
 ) -> Answer:
     """Perform one effect, however long that takes; the state is the one it was started with.
 
-    `recorded` is false where an update that the engine has not recorded yet may have asked for it.
+    `recorded` is false where an update that the engine has not recorded yet may have asked for it. `show` tells the
+    server how the order stands, where a step that was to take a moment takes longer.
     """
     order_id = state.order_id
     stock_step = store_step if recorded else recorded_step
     match effect:
         case fx.Authorize():
-            return await _authorize(Step[fx.Authorize](order_id=order_id, effect=effect))
+            return await _authorize(Step[fx.Authorize](order_id=order_id, effect=effect), recorded, show)
         case fx.Reserve():
             check = Step[fx.Reserve](order_id=order_id, effect=effect, progress=progress)
             found = await stock_step(InventoryActivities.check_inventory, check, counted(len(effect.wants), "line"))
@@ -121,14 +127,13 @@ async def _resend_mail(step: Step[fx.ResendMail]) -> Answer:
 # -- payments --------------------------------------------------------------------------
 
 
-async def _authorize(step: Step[fx.Authorize]) -> Answer:
+async def _authorize(step: Step[fx.Authorize], recorded: bool, show: Callable[[], None]) -> Answer:
     effect = step.effect
-    outcome = await outside_step(
-        PaymentActivities.authorize_payment,
-        step,
-        PAYMENT,
-        f"{len(effect.payment_ids)} payments",
-    )
+    authorize, summary = PaymentActivities.authorize_payment, f"{len(effect.payment_ids)} payments"
+    if recorded:
+        outcome = await quick_outside_step(authorize, step, PAYMENT, summary, before_patience=show)
+    else:
+        outcome = await outside_step(authorize, step, PAYMENT, summary)
     return lambda state, now: placement.authorized(state, effect, outcome, now)
 
 

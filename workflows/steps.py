@@ -1,4 +1,4 @@
-"""The two ways to perform a step: short ones in PostgreSQL, and those of outside parties."""
+"""The ways to perform a step: short ones in PostgreSQL, and those of outside parties."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.steps import ROWS_AHEAD
     from domain.requests import RowsAhead
     from workflows.names import queue_of
-    from workflows.options import STORE_LOCAL, STORE_PATIENT, Patience
+    from workflows.options import OUTSIDE_LOCAL, STORE_LOCAL, STORE_PATIENT, Patience
 
 _Activities = TypeVar("_Activities")
 _Input = TypeVar("_Input")
@@ -50,6 +50,33 @@ async def recorded_step(
     killed in between, a local step would have moved stock for a message that nobody remembers.
     """
     return await outside_step(step, arg, STORE_PATIENT, summary)
+
+
+async def quick_outside_step(
+    step: Callable[[_Activities, _Input], Awaitable[_Output]],
+    arg: _Input,
+    patience: Patience,
+    summary: str = "",
+    *,
+    before_patience: Callable[[], None],
+) -> _Output:
+    """An outside party that answers at once, as a rule: one local try, then as `outside_step`.
+
+    Only for what is in the history already: see `recorded_step`. The call is keyed, so one that timed out locally may
+    well have been done. Too many that hang are turned away at once (`activities.few_at_once`), and fill no local slot.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            step,
+            arg,
+            summary=summary or None,
+            start_to_close_timeout=OUTSIDE_LOCAL.one_try,
+            schedule_to_close_timeout=OUTSIDE_LOCAL.all_tries,
+            retry_policy=OUTSIDE_LOCAL.retries,
+        )
+    except FailureError:
+        before_patience()
+        return await outside_step(step, arg, patience, summary)
 
 
 async def outside_step(

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import re
+from binascii import b2a_qp
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, compat32
 from email.utils import format_datetime
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from domain.mails import MailRefused, MailUnavailable, RenderedMail
 # Seven bits: it goes through every server unchanged, and no line is longer than 78 characters.
 _POLICY = SMTP.clone(cte_type="7bit")
 
+_LINE_MAX = 78
 _NAME_MAX = 100
 
 # Replies of 500 and more that speak about this session or our settings. Taken as refusals of the recipient, a wrong
@@ -58,9 +60,17 @@ class SmtpMailer:
             start_tls=starttls,
             timeout=timeout_seconds,
         )
-        self._sender = sender
-        self._reply_to = reply_to
         self._domain = domain
+        fixed = {
+            "From": sender,
+            # Nobody's vacation responder should answer (RFC 3834); the second header says so to Exchange.
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+            "MIME-Version": "1.0",
+        }
+        if reply_to:
+            fixed["Reply-To"] = reply_to
+        self._fixed = tuple(_POLICY.header_factory(name, value) for name, value in fixed.items())
         self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -122,20 +132,27 @@ class SmtpMailer:
 
     def _compose(self, mail: RenderedMail, recipient: Contact) -> EmailMessage:
         message = EmailMessage(policy=_POLICY)
-        message["From"] = self._sender
+        for header in self._fixed:
+            message[header.name] = header
         message["To"] = Address(_words(recipient.name)[:_NAME_MAX], addr_spec=recipient.email)
-        if self._reply_to:
-            message["Reply-To"] = self._reply_to
         message["Subject"] = _words(mail.subject)
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = message_id(mail.key, self._domain)
-        # Nobody's vacation responder should answer (RFC 3834); the second header says so to Exchange.
-        message["Auto-Submitted"] = "auto-generated"
-        message["X-Auto-Response-Suppress"] = "All"
-        message.set_content(mail.text)
-        message.add_alternative(mail.html, subtype="html")
-        message["Content-Language"] = mail.language  # set earlier, it would move into the text part
+        message.make_alternative()
+        message["Content-Language"] = mail.language  # set earlier, it would move into a part
+        message.attach(_part(mail.text, "plain"))
+        message.attach(_part(mail.html, "html"))
         return message
+
+
+def _part(text: str, subtype: str) -> EmailMessage:
+    """Its headers are plain text: parsing what we have just written would cost more than all the rest of the mail."""
+    part = EmailMessage(policy=compat32)
+    part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    as_it_is = text.isascii() and all(len(line) <= _LINE_MAX for line in text.splitlines())
+    part["Content-Transfer-Encoding"] = "7bit" if as_it_is else "quoted-printable"
+    part.set_payload(text if as_it_is else b2a_qp(text.encode()).decode("ascii"))
+    return part
 
 
 def message_id(key: str, domain: str) -> str:

@@ -108,7 +108,7 @@ async def test_a_mail_arrives_with_both_parts_and_proper_headers(post: Post) -> 
     assert mail["Content-Language"] == "en"
     assert mail.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
-    assert [part.get_content().replace("\r\n", "\n") for part in mail.iter_parts()] == [MAIL.text, MAIL.html + "\n"]
+    assert [part.get_content().replace("\r\n", "\n") for part in mail.iter_parts()] == [MAIL.text, MAIL.html]
     assert post.raw[0].isascii()
     assert max(map(len, post.raw[0].splitlines())) <= 78
 

@@ -9,8 +9,8 @@ from benchmarks.counts import Counter, counter
 from benchmarks.sql_meter import SqlMeter
 from localstack.stack import Stack
 
-EVENTS_MAX = {1: 55, 2: 90}
-WORKFLOW_TASKS_MAX = {1: 8, 2: 14}
+EVENTS_MAX = {1: 49, 2: 84}
+WORKFLOW_TASKS_MAX = {1: 7, 2: 13}
 STATEMENTS_MAX = {1: 27, 2: 41}
 COMMITS_MAX = {1: 16, 2: 25}
 HISTORY_BYTES_MAX = {1: 12_500, 2: 20_000}
