@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio.client import Client
@@ -29,23 +30,29 @@ from adapters.payments.sandbox import PaymentSandbox
 from domain.requests import Unavailable
 from store.contacts import Contacts
 from store.database import Database
+from store.gauges import Gauges
 from store.insights.refreshing import Refreshing
 from store.messages import Messages
-from store.migrations import migrate
+from store.migrations import migrate, schema_trouble
 from store.orders import Orders
 from store.outbox import Outbox
 from store.payments import Payments
 from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
 from store.stock import Stock
+from usecases import health
 from usecases.errors import Unreachable
+from usecases.health import Health
 from usecases.insights_refresher import InsightsRefresher
 from usecases.links import order_pages, support_page
 from usecases.logs import set_up_logging
+from usecases.metrics import ActivityMeter, Meters, keep_looking
 from usecases.outbox import OrderSignals, OutboxSender
+from usecases.probes import probes_served
 from usecases.process import end_process
 from usecases.registration import register_search_attributes
 from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
+from usecases.tracing import tracing
 from workflows.arguments import reading_anything
 from workflows.names import TASK_QUEUE, queue_of
 from workflows.order import OrderWorkflow
@@ -57,6 +64,12 @@ logger = logging.getLogger("openorders.worker")
 # lint and replay tests guard determinism, and this halves the cost of a workflow task.
 _PASSED_THROUGH = ("activities", "domain", "pydantic", "pydantic_core", "annotated_types", "zoneinfo", "workflows")
 
+OUTBOX_TURN_SECONDS = 120.0
+"""A round of the outbox takes its lease of forty seconds at most."""
+
+INSIGHTS_TURN_SECONDS = 900.0
+"""A day of a very large marketplace may be counted for five minutes."""
+
 
 @dataclass(frozen=True)
 class OpenOrders:
@@ -66,14 +79,18 @@ class OpenOrders:
     workers: Sequence[Worker]
     sender: OutboxSender
     refresher: InsightsRefresher
+    meters: Meters
+    health: Health
 
 
-def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> OpenOrders:
-    """Wire ports to adapters, one file per port, chosen by the settings."""
+def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, traced: bool = False) -> OpenOrders:
+    """Wire ports to adapters, one file per port, chosen by the settings. `traced` where the client is."""
     client = reading_anything(client)
     database = Database(
         settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
     )
+    meters = Meters(database)
+    counting = [ActivityMeter(meters, task_queue)]
     messages = Messages(database)
     carrier = _carrier(settings, messages)
     network = SimulatedNetwork(NetworkSandboxBook(database), messages, settings.network_scenarios)
@@ -87,7 +104,8 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         task_queue=task_queue,
         workflows=[OrderWorkflow, UnknownWorkflow],
         activities=[*_methods(orders), *_methods(inventory), payments.authorize_payment],
-        workflow_runner=workflow_runner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
+        workflow_runner=workflow_runner(traced=traced) if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
+        interceptors=counting,
         max_cached_workflows=settings.cached_orders_max,
         max_concurrent_local_activities=settings.local_slots,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -105,6 +123,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
             client,
             task_queue=queue_of(task_queue, party),
             activities=activities,
+            interceptors=counting,
             max_concurrent_activities=settings.party_slots,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1),
             graceful_shutdown_timeout=timedelta(seconds=5),
@@ -119,14 +138,27 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE) -> O
         carrier=carrier,
         signals=OrderSignals(client),
         page_url=order_pages(settings.web_url, settings.secret_key),
+        tried=meters.outbox_try,
     )
     refresher = InsightsRefresher(Refreshing(database, settings.time_zone))
-    return OpenOrders(database, [main, *outside], sender, refresher)
+    activity_queues = [task_queue, *(queue_of(task_queue, party) for party in parties)]
+    probes = Health(
+        {
+            "postgresql": database.answer,
+            "schema": health.schema(lambda: schema_trouble(database)),
+            "temporal": health.temporal(client),
+            "pollers": health.pollers(client, task_queue, activity_queues),
+            "outbox": health.turns("the sender", lambda: sender.last_turn, OUTBOX_TURN_SECONDS),
+        },
+        told={"insights": health.turns("the counting", lambda: refresher.last_turn, INSIGHTS_TURN_SECONDS)},
+    )
+    return OpenOrders(database, [main, *outside], sender, refresher, meters, probes)
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
+def workflow_runner(*, traced: bool = False) -> SandboxedWorkflowRunner:
     """The sandbox that orders run in in tests, and are replayed in: it refuses what is not deterministic."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH))
+    passed = (*_PASSED_THROUGH, "opentelemetry") if traced else _PASSED_THROUGH
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
 
 
 def _carrier(settings: Settings, messages: Messages) -> ManualCarrier | SimulatedCarrier:
@@ -164,10 +196,17 @@ async def running(open_orders: OpenOrders) -> AsyncIterator[None]:
     async with AsyncExitStack() as ends:
         ends.push_async_callback(open_orders.database.close)
         for name, loop in (("insights", open_orders.refresher.run), ("outbox", open_orders.sender.run)):
-            ends.push_async_callback(_end, asyncio.create_task(loop(), name=name))
+            task = asyncio.create_task(loop(), name=name)
+            task.add_done_callback(partial(_noted, open_orders.health))
+            ends.push_async_callback(_end, task)
         for worker in open_orders.workers:
             await ends.enter_async_context(worker)
         yield
+
+
+def _noted(health: Health, task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        health.broke(f"the loop {task.get_name()} has ended")
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
@@ -175,18 +214,35 @@ async def _end(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def watched(open_orders: OpenOrders, settings: Settings) -> AsyncIterator[None]:
+    """Probes and metrics are answered while inside, where an address for them is set."""
+    loops = [open_orders.health.run()]
+    if settings.health_address is not None:
+        loops.append(keep_looking(Gauges(open_orders.database), open_orders.meters.seen))
+    async with AsyncExitStack() as ends:
+        for loop in loops:
+            ends.push_async_callback(_end, asyncio.create_task(loop))
+        ends.enter_context(probes_served(settings.health_address, open_orders.health, open_orders.meters.text))
+        yield
+
+
 async def run(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
-    client = await connect(runtime=_runtime(settings))
-    await migrate(settings.database_url)
-    await register_search_attributes(client)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(build(client, settings)):
-        logger.info("ready", extra={"task_queue": TASK_QUEUE, "pid": os.getpid()})
-        print("openorders worker: ready", flush=True)
-        await stop.wait()
+    with tracing("openorders-worker") as traces:
+        interceptors = [traces.interceptor] if traces else []
+        client = await connect(runtime=_runtime(settings), interceptors=interceptors)
+        await migrate(settings.database_url)
+        await register_search_attributes(client)
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        open_orders = build(client, settings, traced=traces is not None)
+        async with watched(open_orders, settings), running(open_orders):
+            logger.info("ready", extra={"task_queue": TASK_QUEUE, "pid": os.getpid()})
+            print("openorders worker: ready", flush=True)
+            await stop.wait()
+            open_orders.health.stopping = True
 
 
 def _runtime(settings: Settings) -> Runtime | None:

@@ -1,10 +1,11 @@
 """The way to PostgreSQL: one pool per process, one place where its troubles become `Unavailable`."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -23,6 +24,11 @@ class Database:
     """
 
     def __init__(self, url: str | SecretStr, *, pool_size: int = 20, overflow: int = 0) -> None:
+        self.troubles: Counter[str] = Counter()
+        """How often it was away or refused for a while, by SQLSTATE: `40P01` is a deadlock, `57014` a statement that took
+        too long, mostly because of a lock; `connection` where there is no code, `pool` where all connections were taken.
+        """
+
         self._engine = create_async_engine(
             plain_url(url),
             pool_size=pool_size,
@@ -44,31 +50,40 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        with unavailable():
+        with unavailable(self.troubles):
             async with self._engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """For several reads of one moment."""
-        with unavailable():
+        with unavailable(self.troubles):
             async with self._snapshots.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncConnection]:
         """For single statements, each a transaction of its own."""
-        with unavailable():
+        with unavailable(self.troubles):
             async with self._autocommit.connect() as connection:
                 yield connection
 
+    @property
+    def connections_in_use(self) -> int:
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
     async def ready(self) -> bool:
         try:
-            async with self.statement() as connection:
-                await connection.execute(text("SELECT 1"))
+            await self.answer()
         except Unavailable:
             return False
         return True
+
+    async def answer(self) -> None:
+        """Raises `Unavailable` with the reason where it does not."""
+        async with self.statement() as connection:
+            await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -79,18 +94,22 @@ def plain_url(url: str | SecretStr) -> str:
 
 
 @contextmanager
-def unavailable() -> Iterator[None]:
+def unavailable(troubles: Counter[str] | None = None) -> Iterator[None]:
     """Tell trouble, which passes, from bugs. Only the error's class and code are told on: its text may hold the DSN,
     its parameters personal data, and what an activity raises stands in the order's history for good.
     """
+    seen = Counter[str]() if troubles is None else troubles
     try:
         yield
     except (OperationalError, InterfaceError) as error:
         code = getattr(error.orig, "sqlstate", None)
+        seen[code or "connection"] += 1
         raise Unavailable(f"PostgreSQL: {type(error.orig).__name__} ({code or 'no connection'})") from None
     except PoolTimeout:
+        seen["pool"] += 1
         raise Unavailable("PostgreSQL: no connection of the pool is free") from None
     except DBAPIError as error:
         if error.connection_invalidated:
+            seen["connection"] += 1
             raise Unavailable(f"PostgreSQL: {type(error.orig).__name__}, the connection was lost") from None
         raise

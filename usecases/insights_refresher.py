@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -37,11 +38,14 @@ class InsightsRefresher:
     def __init__(self, counts: Refreshing, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         self._counts = counts
         self._sleep = sleep
+        self.last_turn = 0.0
+        """By the monotonic clock."""
 
     async def run(self) -> None:
         """Until cancelled. What was cut off is rolled back and done again by whoever comes next."""
         clock = asyncio.get_running_loop().time
         while True:
+            self.last_turn = time.monotonic()
             began = clock()
             try:
                 done = await self._counts.refresh()

@@ -5,9 +5,14 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from temporalio import activity, workflow
+
 from usecases.settings import Settings
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "temporal_workflow"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OF_TEMPORAL = frozenset({"temporal_workflow", "temporal_activity"})
+_ORDER = "order:"
+"""What the workflow id of an order begins with."""
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -18,11 +23,25 @@ def set_up_logging(settings: Settings) -> None:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    """What was given in `extra`, and which order it is about where a workflow or activity speaks."""
-    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    workflow = getattr(record, "temporal_workflow", None)
-    if isinstance(workflow, dict) and "workflow_id" in workflow:
-        fields["workflow_id"] = workflow["workflow_id"]
+    """What was given in `extra`, and which order it is about where a workflow or activity speaks.
+
+    Also where it is somebody they call who speaks: a store or an adapter knows of no order.
+    """
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD | _OF_TEMPORAL}
+    told = [getattr(record, name, None) for name in _OF_TEMPORAL]
+    workflow_ids = [one["workflow_id"] for one in told if isinstance(one, dict) and "workflow_id" in one]
+    if not workflow_ids and activity.in_activity():
+        workflow_ids = [activity.info().workflow_id]
+    if not workflow_ids and workflow.in_workflow():
+        workflow_ids = [workflow.info().workflow_id]
+    for workflow_id in workflow_ids[:1]:
+        if str(workflow_id).startswith(_ORDER):
+            fields.setdefault("order_id", str(workflow_id).removeprefix(_ORDER))
+        else:
+            fields["workflow_id"] = workflow_id
+    if activity.in_activity():
+        fields.setdefault("activity", activity.info().activity_type)
+        fields.setdefault("attempt", activity.info().attempt)
     return fields
 
 

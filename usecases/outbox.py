@@ -7,6 +7,7 @@ and later, for ever: only a mail that its server refuses for good is given up.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -95,9 +96,11 @@ class OutboxSender:
         carrier: Carrier,
         signals: Signals,
         page_url: Callable[[Mail], str | None] = lambda _: None,
+        tried: Callable[[OutboxKind, str], None] = lambda _kind, _outcome: None,
         timeout_seconds: float = 20.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """`tried` is told how each try of a row ended: sent, refused or retried."""
         assert mailers, "without one no mail would ever go out"
         self._outbox = outbox
         self._contacts = contacts
@@ -107,8 +110,15 @@ class OutboxSender:
         self._carrier = carrier
         self._signals = signals
         self._page_url = page_url
+        self._tried = tried
+        self._turned: dict[OutboxKind, float] = {}
         self._timeout_seconds = timeout_seconds
         self._sleep = sleep
+
+    @property
+    def last_turn(self) -> float:
+        """When the lane that is behind the most last looked for rows, by the monotonic clock; 0 before the first."""
+        return min(self._turned.get(kind, 0.0) for kind in OutboxKind)
 
     async def run(self) -> None:
         """Until cancelled; then what is being sent is finished, if that takes no longer than a few seconds."""
@@ -127,6 +137,7 @@ class OutboxSender:
     async def _drain(self, lane: "_Lane") -> None:
         idle = IDLE_SECONDS_MIN
         while True:
+            self._turned[lane.kind] = time.monotonic()
             try:
                 found = await _finish(self._round(lane))
                 if 0 < found < lane.limit and lane.at_rest is not None:
@@ -172,7 +183,9 @@ class OutboxSender:
             # The text may repeat an address: it goes beside the contacts, into the database, and into no log.
             await self._outbox.retry(row.row_id, _text(error), after)
             _log_trouble(error, "%s not sent: %s", row.key, type(error).__name__, row=row)
+            self._tried(lane.kind, "retried")
             return
+        self._tried(lane.kind, "refused" if end.refused else "sent")
         if end.refused:
             await self._noted(lambda: self._outbox.give_up(row.row_id, end.note))
             logger.warning("%s was refused for good", row.key, extra=_fields(row))

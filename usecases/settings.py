@@ -146,7 +146,13 @@ class Settings(EncryptionSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False
     metrics_address: str | None = None
-    """Like `127.0.0.1:9464`: where Prometheus may fetch the worker's metrics."""
+    """Like `127.0.0.1:9464`: where Prometheus may fetch the metrics of the worker's Temporal SDK."""
+
+    health_address: str | None = None
+    """Like `127.0.0.1:9465`: `/livez`, `/readyz` and our own `/metrics` of a worker or web. Not for the public."""
+
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """How long a web that is told to end says that it is not ready and answers still."""
 
 
 def load_settings() -> Settings:

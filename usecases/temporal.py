@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from dotenv import dotenv_values
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
@@ -30,6 +30,7 @@ async def connect(
     runtime: Runtime | None = None,
     connect_timeout: timedelta = timedelta(seconds=10),
     lazy: bool = False,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Client:
     """A client for orders. A lazy one connects at its first call, so that a process can start without Temporal.
 
@@ -50,6 +51,7 @@ async def connect(
             runtime=runtime,
             connect_timeout=connect_timeout,
             lazy=lazy,
+            interceptors=interceptors,
         )
     except (RuntimeError, ValueError) as error:  # all that the SDK's core says of a connection
         raise Unreachable(f"Temporal does not answer at {address}: {_cause(error)}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,18 +16,29 @@ from store.database import Database
 from usecases.errors import OrderError
 from usecases.settings import Settings
 from web import api, openapi, pages
-from web.middleware import BodyLimit, Headers, RequestLog, make_safe
+from web.middleware import BodyLimit, Headers, Noted, RequestLog, Spans, make_safe
 from web.pages.errors import page_of_problem, wants_page
 from web.pages.sessions import SignInNeeded, to_sign_in
 from web.problems import FieldError, HttpProblem, problem_of
 from web.services import open_services, services
 from workflows.names import TASK_QUEUE
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 BODY_BYTES_MAX = 2_000_000
 """An order of 500 lines takes about 100 KB."""
 
 
-def build(settings: Settings, client: Client, database: Database, task_queue: str = TASK_QUEUE) -> FastAPI:
+def build(
+    settings: Settings,
+    client: Client,
+    database: Database,
+    task_queue: str = TASK_QUEUE,
+    *,
+    noted: Noted = lambda _method, _route, _status, _seconds: None,
+    tracer: "Tracer | None" = None,
+) -> FastAPI:
     """Holds no state of its own: as many processes of it as are wanted may run side by side."""
 
     @asynccontextmanager
@@ -57,7 +69,9 @@ def build(settings: Settings, client: Client, database: Database, task_queue: st
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(Headers)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, noted=noted)
+    if tracer is not None:
+        app.add_middleware(Spans, tracer=tracer)
     return app
 
 

@@ -1,12 +1,18 @@
 """What stands around every request: headers that keep pages safe, and a log without persons."""
 
 import logging
+import re
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.problems import HttpProblem
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -20,6 +26,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
+
+ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 logger = logging.getLogger("openorders.web")
 
@@ -81,38 +89,85 @@ def make_safe(headers: MutableHeaders, path: str) -> None:
         headers.setdefault("Cache-Control", "no-store")
 
 
-class RequestLog:
-    """The route and not the address: ids of orders and what people searched for stay out of it."""
+Noted = Callable[[str, str, int, float], None]
+"""Takes method, route template, status, and seconds until the answer began."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class RequestLog:
+    """The route and not the address: tokens of links and what people searched for stay out of it."""
+
+    def __init__(self, app: ASGIApp, noted: Noted) -> None:
         self._app = app
+        self._noted = noted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.monotonic()
-        status = 500
+        status, seconds = 500, None
 
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, seconds = message["status"], time.monotonic() - began
             await send(message)
 
         try:
             await self._app(scope, receive, noting)
         finally:
+            took = time.monotonic() - began
+            route = route_of(scope)
+            # Who follows an order listens for hours: what counts is how long the answer took to begin.
+            self._noted(scope["method"], route, status, took if seconds is None else seconds)
             logger.info(
-                "%s %s %d",
-                scope["method"],
-                _pattern(scope),
-                status,
-                extra={"ms": round((time.monotonic() - began) * 1000, 1)},
+                "%s %s %d", scope["method"], route, status, extra={"ms": round(took * 1000, 1), **_order_of(scope)}
             )
 
 
-def _pattern(scope: Scope) -> str:
-    """Of the route; a router's prefix is not part of it."""
+class Spans:
+    """A span for each request, in the caller's trace where it names one; used where traces are wanted."""
+
+    def __init__(self, app: ASGIApp, tracer: "Tracer") -> None:
+        self._app = app
+        self._tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        context = TraceContextTextMapPropagator().extract(carrier)
+        with self._tracer.start_as_current_span(
+            scope["method"], context, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        ) as span:
+
+            async def noting(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                    if message["status"] >= 500:
+                        span.set_status(Status(StatusCode.ERROR))
+                await send(message)
+
+            try:
+                await self._app(scope, receive, noting)
+            finally:
+                span.update_name(f"{scope['method']} {route_of(scope)}")
+                span.set_attributes(
+                    {"http.request.method": scope["method"], "http.route": route_of(scope), **_order_of(scope)}
+                )
+
+
+def route_of(scope: Scope) -> str:
+    """The template; a router's prefix is not part of it."""
     path = getattr(scope.get("route"), "path", "(no route)")
     return f"/v1{path}" if scope["path"].startswith("/v1/") else str(path)
+
+
+def _order_of(scope: Scope) -> dict[str, str]:
+    """Only what could be an order's id: an address may hold anything."""
+    order_id = str(scope.get("path_params", {}).get("order_id", ""))
+    return {"order_id": order_id} if ORDER_ID.fullmatch(order_id) else {}

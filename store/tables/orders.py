@@ -68,6 +68,13 @@ orders = Table(
     Index(
         "ix_orders_attention_since", "attention_since", "order_id", postgresql_where=text("attention_since IS NOT NULL")
     ),
+    # What operators watch is read from this index alone.
+    Index(
+        "ix_orders_open",
+        "status",
+        postgresql_include=["recorded_at", "placed_at", "factor", "ship_by", "promised_at"],
+        postgresql_where=text("NOT closed"),
+    ),
     # For the beginning of an id, in any collation.
     Index("ix_orders_beginning", "order_id", postgresql_ops={"order_id": "text_pattern_ops"}),
     postgresql_with={"fillfactor": 80},

@@ -28,5 +28,6 @@ outbox = Table(
         "due_at",
         postgresql_where=text("sent_at IS NULL AND failed_at IS NULL"),
     ),
+    Index("ix_outbox_failed", "kind", postgresql_where=text("failed_at IS NOT NULL")),
     Index(None, "order_id"),
 )

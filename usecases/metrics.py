@@ -1,0 +1,250 @@
+"""What a process tells Prometheus: what it counted itself, and what it last saw in the database.
+
+No label holds an id: statuses, words, kinds, activities, route templates and codes are bounded by the code. Counters
+are each process's own and are summed. What was seen in the database is the same for every worker, and is looked at by
+`max`; it disappears from the answer when it is too old to be true.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.steps import CloseInput, DeliveryInput, Step
+from domain.effects import HandOver
+from domain.outbox import OutboxKind
+from domain.requests import LabelOutcome, PaymentOutcome, RecordedOrder, Reservation, Unavailable
+from store.database import Database
+from store.gauges import Observation
+
+LOOK_SECONDS = 15.0
+STALE_SECONDS = 3 * LOOK_SECONDS
+"""What was seen longer ago than this is told no more."""
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+logger = logging.getLogger(__name__)
+
+
+class Meters:
+    """All metrics of a process, in a registry of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.seen = Seen()
+        self.registry.register(self.seen)
+        self.registry.register(_Troubles(database))
+        in_use = Gauge(
+            "openorders_database_connections_in_use", "Connections of the pool in use.", registry=self.registry
+        )
+        in_use.set_function(lambda: database.connections_in_use)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"openorders_{name}", text, labels, registry=self.registry)
+
+        # An activity may run again, so that these may count a little more than there were; the rows are exact.
+        self.activities = counter("activities", "Tries of activities.", "activity", "party", "outcome")
+        self.recorded = counter("orders_recorded", "Orders that were recorded, or refused.", "verdict")
+        self.ended = counter("orders_ended", "Orders that have ended.", "status")
+        self.checks = counter("inventory_checks", "Inventory checks.", "outcome")
+        self.short_units = counter("inventory_short_units", "Units that inventory checks came out short of.")
+        self.parcels = counter("parcels_handed_over", "Parcels handed to a carrier.")
+        self.outbox = counter("outbox_tries", "Tries to send a row of the outbox.", "kind", "outcome")
+        self.requests = counter("http_requests", "Requests answered.", "method", "route", "status")
+        self.request_seconds = Histogram(
+            "openorders_http_request_seconds",
+            "From a request to the beginning of its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def text(self) -> bytes:
+        """For Prometheus. Callable from any thread."""
+        return generate_latest(self.registry)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is the template; whoever makes methods up makes no new series."""
+        known = method if method in _METHODS else "other"
+        self.requests.labels(known, route, str(status)).inc()
+        self.request_seconds.labels(known, route).observe(seconds)
+
+    def outbox_try(self, kind: OutboxKind, outcome: str) -> None:
+        self.outbox.labels(kind.value, outcome).inc()
+
+
+class Seen(Collector):
+    """The last look at the database, as long as it is fresh."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: tuple[float, Observation] | None = None
+        self._up = False
+
+    def saw(self, observation: Observation) -> None:
+        self._last = (self._clock(), observation)
+        self._up = True
+
+    def failed(self) -> None:
+        self._up = False
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("database_up", "Whether the last look at the database was answered.", float(self._up))
+        if self._last is None or self._clock() - self._last[0] > STALE_SECONDS:
+            return
+        age, seen = self._clock() - self._last[0], self._last[1]
+        yield _gauge("observation_age_seconds", "Since what follows was seen in the database.", age)
+        by_status = {one.status: one for one in seen.open_orders}
+        yield _labeled("open_orders", "Open orders.", "status", {k: v.orders for k, v in by_status.items()})
+        yield _labeled(
+            "oldest_open_order_seconds",
+            "Since the oldest open order was recorded.",
+            "status",
+            {status: one.oldest_seconds for status, one in by_status.items()},
+        )
+        late = {
+            "ship": sum(one.late_to_ship for one in seen.open_orders),
+            "deliver": sum(one.late_to_deliver for one in seen.open_orders),
+        }
+        yield _labeled("late_orders", "Open orders past their ship-by, or past their promise.", "what", late)
+        yield _labeled("attention_orders", "Orders that need a person, by reason.", "word", dict(seen.attention))
+        yield _labeled("outbox_waiting", "Not sent.", "kind", {one.kind: one.waiting for one in seen.outbox})
+        yield _labeled(
+            "outbox_lag_seconds",
+            "Since the oldest that is not sent was written, or due.",
+            "kind",
+            {one.kind: one.oldest_seconds for one in seen.outbox},
+        )
+        yield _labeled("outbox_failed", "Given up for good.", "kind", {one.kind: one.failed for one in seen.outbox})
+        yield _gauge("backorders_waiting", "Lines that wait for stock to come in.", seen.backorders)
+        yield _gauge(
+            "money_unsettled_seconds",
+            "Since the longest waiting movement of money was asked for.",
+            seen.unsettled_seconds,
+        )
+        yield _gauge("insights_changes_waiting", "Changed orders not counted yet.", seen.insights_waiting)
+        yield _gauge("insights_lag_seconds", "By how much insights are behind.", seen.insights_lag_seconds)
+
+
+class _Troubles(Collector):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "openorders_database_troubles", "Statements that met trouble which passes.", labels=["code"]
+        )
+        # The usual ones from the start: an alert on an increase misses the first of a series that was not there.
+        for code in {"40P01", "57014", "connection", "pool", *list(self._database.troubles)}:
+            family.add_metric([code], self._database.troubles[code])
+        yield family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"openorders_{name}", text, value=value)
+
+
+def _labeled(name: str, text: str, label: str, values: dict[str, Any]) -> Metric:
+    family = GaugeMetricFamily(f"openorders_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+class Observes(Protocol):
+    """Satisfied by the store."""
+
+    async def observe(self) -> Observation: ...
+
+
+async def keep_looking(
+    gauges: Observes, seen: Seen, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Until cancelled: what is in the database, every `LOOK_SECONDS`."""
+    while True:
+        try:
+            seen.saw(await gauges.observe())
+        except Unavailable:
+            seen.failed()
+        except Exception:
+            # A bug here must not end the process that orders run in; `openorders_database_up` says that it looks no more.
+            seen.failed()
+            logger.exception("what operators watch could not be looked at")
+        await sleep(LOOK_SECONDS)
+
+
+class ActivityMeter(Interceptor):
+    """Counts what activities came to, beside them: they know nothing of it."""
+
+    def __init__(self, meters: Meters, task_queue: str) -> None:
+        self._meters = meters
+        self._task_queue = task_queue
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _CountedActivities(next, self._meters, self._task_queue)
+
+
+class _CountedActivities(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, meters: Meters, task_queue: str) -> None:
+        super().__init__(next)
+        self._meters = meters
+        self._task_queue = task_queue
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        outcome = "failed"
+        try:
+            answer = await super().execute_activity(input)
+            outcome = "refused" if _is_refusal(answer) else "done"
+        except Unavailable:
+            outcome = "unavailable"
+            raise
+        except asyncio.CancelledError:
+            outcome = "timed_out"
+            raise
+        finally:
+            info = activity.info()
+            party = info.task_queue.removeprefix(self._task_queue).removeprefix("-") or "store"
+            self._meters.activities.labels(info.activity_type, party, outcome).inc()
+        _count(self._meters, input.args[0] if input.args else None, answer)
+        return answer
+
+
+def _is_refusal(answer: object) -> bool:
+    match answer:
+        case PaymentOutcome():
+            return bool(answer.declined)
+        case LabelOutcome():
+            return answer.label is None
+    return False
+
+
+def _count(meters: Meters, given: object, answer: object) -> None:
+    match given, answer:
+        case _, RecordedOrder():
+            meters.recorded.labels(answer.verdict).inc()
+        case _, Reservation():
+            short = sum(one.quantity for one in answer.shortages)
+            meters.checks.labels("short" if short else "reserved").inc()
+            meters.short_units.inc(short)
+        case Step(effect=HandOver() as handover), _:
+            meters.parcels.inc(len(handover.parcel_ids))
+        case CloseInput() | DeliveryInput(), _ if given.result is not None:
+            meters.ended.labels(given.result.status).inc()
