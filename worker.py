@@ -13,8 +13,20 @@ from functools import partial
 from typing import Any
 
 from temporalio.client import Client
+<<<<<<< HEAD
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+=======
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+>>>>>>> 87007fa (What is seen from outside: metrics, probes, traces, alerts with a runbook, a dashboard)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.inventory import InventoryActivities
@@ -245,17 +257,22 @@ async def run(settings: Settings) -> None:
             open_orders.health.stopping = True
 
 
-def _runtime(settings: Settings) -> Runtime | None:
-    """Metrics named as Temporal's published dashboards expect them, where an address is set."""
-    if settings.metrics_address is None:
-        return None
-    prometheus = PrometheusConfig(
-        bind_address=settings.metrics_address,
-        durations_as_seconds=True,
-        unit_suffix=True,
-        counters_total_suffix=True,
-    )
-    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
+def _runtime(settings: Settings) -> Runtime:
+    """The core's warnings come as lines of our log; metrics, where an address is set, are named as Temporal's published
+    dashboards expect them.
+    """
+    prometheus = None
+    if settings.metrics_address is not None:
+        prometheus = PrometheusConfig(
+            bind_address=settings.metrics_address,
+            durations_as_seconds=True,
+            unit_suffix=True,
+            counters_total_suffix=True,
+        )
+    # Its fields hold the texts of failures, which may repeat what somebody typed.
+    core = LogForwardingConfig(logging.getLogger("temporalio.core"), append_log_fields_to_message=False)
+    quiet = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=core)
+    return Runtime(telemetry=TelemetryConfig(logging=quiet, metrics=prometheus))
 
 
 def main() -> int:

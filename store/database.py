@@ -25,8 +25,8 @@ class Database:
 
     def __init__(self, url: str | SecretStr, *, pool_size: int = 20, overflow: int = 0) -> None:
         self.troubles: Counter[str] = Counter()
-        """How often it was away or refused for a while, by SQLSTATE: `40P01` is a deadlock, `57014` a statement that took
-        too long, mostly because of a lock; `connection` where there is no code, `pool` where all connections were taken.
+        """How often a statement met trouble that passes, by SQLSTATE: `40P01` is a deadlock, `57014` a statement that
+        took too long, mostly because of a lock. `connection` where there is no code, `pool` where all were taken.
         """
 
         self._engine = create_async_engine(

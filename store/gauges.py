@@ -56,7 +56,7 @@ class Gauges:
             opened = (await connection.execute(_OPEN)).mappings().all()
             attention = (await connection.execute(_ATTENTION)).all()
             outbox = (await connection.execute(_OUTBOX)).mappings().all()
-            rest = (await connection.execute(_REST)).mappings().one()
+            rest = (await connection.execute(_REST, {"most": INSIGHTS_WAITING_MAX})).mappings().one()
         return Observation(
             open_orders=tuple(OpenOrders.model_validate(dict(row)) for row in opened),
             attention=tuple((row.word, row.orders) for row in attention),
@@ -98,7 +98,7 @@ _OUTBOX = text("""
     ) AS given_up USING (kind)
 """)
 
-_REST = text(f"""
+_REST = text("""
     SELECT (SELECT count(*) FROM backorders WHERE cancelled IS NULL AND allocated < quantity) AS backorders,
            coalesce((
                SELECT extract(epoch FROM now() - min(planned_at)) FROM money_moves WHERE NOT settled
@@ -107,5 +107,5 @@ _REST = text(f"""
            CASE WHEN waiting > 0
                 THEN coalesce((SELECT extract(epoch FROM now() - min(counted_at)) FROM daily_counts_state), 0)
                 ELSE 0 END::float AS insights_lag_seconds
-    FROM (SELECT count(*) AS waiting FROM (SELECT FROM order_changes LIMIT {INSIGHTS_WAITING_MAX}) AS some) AS changes
+    FROM (SELECT count(*) AS waiting FROM (SELECT FROM order_changes LIMIT :most) AS limited) AS changes
 """)

@@ -73,7 +73,7 @@ def worker(image: Path, servers: Stack) -> Iterator[ManagedProcess]:
     )
     process.start()
     deadline = time.monotonic() + START_SECONDS
-    while _healthcheck("worker", "127.0.0.1:9464", f"127.0.0.1:{_metrics_port(servers)}") != 0:
+    while _healthcheck("worker", servers) != 0:
         assert process.running, process.log_tail()
         assert time.monotonic() < deadline, process.log_tail()
         time.sleep(0.2)
@@ -93,7 +93,7 @@ def web(image: Path, servers: Stack) -> Iterator[ManagedProcess]:
     )
     process.start()
     deadline = time.monotonic() + START_SECONDS
-    while _healthcheck("web", "127.0.0.1:8080", f"127.0.0.1:{servers.web_port}") != 0:
+    while _healthcheck("web", servers) != 0:
         assert process.running, process.log_tail()
         assert time.monotonic() < deadline, process.log_tail()
         time.sleep(0.2)
@@ -225,7 +225,9 @@ def test_the_database_of_the_setting_is_the_one_that_is_made() -> None:
 
 def test_state_lies_in_named_volumes_and_ports_are_open_to_this_machine_only() -> None:
     mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
-    assert mounted == set(COMPOSE["volumes"])
+    files = {name for name in mounted if name.startswith("./")}
+    assert [name for name in files if not (CHECKOUT / name).exists()] == []
+    assert mounted - files == set(COMPOSE["volumes"])
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert ports
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
@@ -270,23 +272,26 @@ def _environment(name: str, servers: Stack) -> dict[str, str]:
         "OPENORDERS_DATABASE_URL": there["postgres"].replace("postgresql+psycopg://", "postgresql://"),
         "OPENORDERS_SMTP_HOST": servers.mails.smtp_host,
         "OPENORDERS_SMTP_PORT": str(servers.mails.smtp_port),
-        "OPENORDERS_METRICS_ADDRESS": f"127.0.0.1:{_metrics_port(servers)}",
+        "OPENORDERS_METRICS_ADDRESS": f"127.0.0.1:{_port('metrics', servers)}",
+        "OPENORDERS_HEALTH_ADDRESS": f"127.0.0.1:{_port(name, servers)}",
         "OPENORDERS_WEB_ADDRESS": f"127.0.0.1:{servers.web_port}",
     }
     return {key: ours.get(key, value) for key, value in _given(name).items()} | {"PATH": os.defpath}
 
 
-_METRICS_PORTS: dict[int, int] = {}
+_PORTS: dict[tuple[str, int], int] = {}
 
 
-def _metrics_port(servers: Stack) -> int:
-    return _METRICS_PORTS.setdefault(id(servers), choose(0, "OPENORDERS_METRICS_ADDRESS"))
+def _port(what: str, servers: Stack) -> int:
+    return _PORTS.setdefault((what, id(servers)), choose(0, "OPENORDERS_HEALTH_ADDRESS"))
 
 
-def _healthcheck(name: str, inside: str, here: str) -> int:
+def _healthcheck(name: str, servers: Stack) -> int:
     """The one of the compose file, asked of our process's address instead of the container's."""
+    assert _given(name)["OPENORDERS_HEALTH_ADDRESS"] == "0.0.0.0:9465"
     check: list[str] = SERVICES[name]["healthcheck"]["test"]
-    command = [part.replace(inside, here) for part in _command(check[1:])]
+    here = f"127.0.0.1:{_port(name, servers)}"
+    command = [part.replace("127.0.0.1:9465", here) for part in _command(check[1:])]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 

@@ -10,7 +10,7 @@ from temporalio import activity, workflow
 from usecases.settings import Settings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_OF_TEMPORAL = frozenset({"temporal_workflow", "temporal_activity"})
+_OF_TEMPORAL = frozenset({"temporal_workflow", "temporal_activity", "temporal_log"})
 _ORDER = "order:"
 """What the workflow id of an order begins with."""
 
@@ -20,6 +20,9 @@ def set_up_logging(settings: Settings) -> None:
     handler.setFormatter(_JsonLines() if settings.log_json else _Lines())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # As fields and not as a dictionary at the end of the text.
+    activity.logger.activity_info_on_message = False
+    workflow.logger.workflow_info_on_message = False
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
@@ -29,6 +32,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     """
     fields = {name: value for name, value in vars(record).items() if name not in _STANDARD | _OF_TEMPORAL}
     told = [getattr(record, name, None) for name in _OF_TEMPORAL]
+    told.append(getattr(getattr(record, "temporal_log", None), "fields", None))  # of the core
     workflow_ids = [one["workflow_id"] for one in told if isinstance(one, dict) and "workflow_id" in one]
     if not workflow_ids and activity.in_activity():
         workflow_ids = [activity.info().workflow_id]

@@ -11,7 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -35,6 +43,8 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 logger = logging.getLogger(__name__)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a time per series, which nobody asks for
 
 
 class Meters:
@@ -91,7 +101,7 @@ class Seen(Collector):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: tuple[float, Observation] | None = None
-        self._up = False
+        self._up: bool | None = None  # before the first look, and where nobody looks
 
     def saw(self, observation: Observation) -> None:
         self._last = (self._clock(), observation)
@@ -104,6 +114,8 @@ class Seen(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
+        if self._up is None:
+            return
         yield _gauge("database_up", "Whether the last look at the database was answered.", float(self._up))
         if self._last is None or self._clock() - self._last[0] > STALE_SECONDS:
             return
@@ -185,7 +197,7 @@ async def keep_looking(
         except Unavailable:
             seen.failed()
         except Exception:
-            # A bug here must not end the process that orders run in; `openorders_database_up` says that it looks no more.
+            # A bug here must not end the process that orders run in; `openorders_database_up` tells of it.
             seen.failed()
             logger.exception("what operators watch could not be looked at")
         await sleep(LOOK_SECONDS)
