@@ -13,10 +13,6 @@ from functools import partial
 from typing import Any
 
 from temporalio.client import Client
-<<<<<<< HEAD
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
-=======
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -25,8 +21,7 @@ from temporalio.runtime import (
     TelemetryConfig,
     TelemetryFilter,
 )
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
->>>>>>> 87007fa (What is seen from outside: metrics, probes, traces, alerts with a runbook, a dashboard)
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.inventory import InventoryActivities
@@ -102,7 +97,6 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
         settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
     )
     meters = Meters(database)
-    counting = [ActivityMeter(meters, task_queue)]
     messages = Messages(database)
     carrier = _carrier(settings, messages)
     network = SimulatedNetwork(NetworkSandboxBook(database), messages, settings.network_scenarios)
@@ -111,6 +105,13 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
     )
     orders = OrderActivities(Orders(database), support_page(settings.web_url))
     inventory = InventoryActivities(Stock(database))
+    # One that hangs fills its own slots and stops nobody else.
+    parties = {
+        "payments": _methods(payments),
+        "carriers": _methods(CarrierActivities(carrier)),
+        "network": _methods(NetworkActivities(network)),
+    }
+    counting = [ActivityMeter(meters, {one.__name__: party for party, some in parties.items() for one in some})]
     main = Worker(
         client,
         task_queue=task_queue,
@@ -124,12 +125,6 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
         activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1),
         graceful_shutdown_timeout=timedelta(seconds=5),
     )
-    # One that hangs fills its own slots and stops nobody else.
-    parties = {
-        "payments": _methods(payments),
-        "carriers": _methods(CarrierActivities(carrier)),
-        "network": _methods(NetworkActivities(network)),
-    }
     outside = [
         Worker(
             client,

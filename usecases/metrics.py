@@ -8,7 +8,7 @@ are each process's own and are summed. What was seen in the database is the same
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from prometheus_client import (
@@ -206,19 +206,20 @@ async def keep_looking(
 class ActivityMeter(Interceptor):
     """Counts what activities came to, beside them: they know nothing of it."""
 
-    def __init__(self, meters: Meters, task_queue: str) -> None:
+    def __init__(self, meters: Meters, parties: Mapping[str, str]) -> None:
+        """`parties`: activity to the outside party that it asks; all others are steps in the store."""
         self._meters = meters
-        self._task_queue = task_queue
+        self._parties = parties
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _CountedActivities(next, self._meters, self._task_queue)
+        return _CountedActivities(next, self._meters, self._parties)
 
 
 class _CountedActivities(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, meters: Meters, task_queue: str) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, meters: Meters, parties: Mapping[str, str]) -> None:
         super().__init__(next)
         self._meters = meters
-        self._task_queue = task_queue
+        self._parties = parties
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         outcome = "failed"
@@ -232,9 +233,8 @@ class _CountedActivities(ActivityInboundInterceptor):
             outcome = "timed_out"
             raise
         finally:
-            info = activity.info()
-            party = info.task_queue.removeprefix(self._task_queue).removeprefix("-") or "store"
-            self._meters.activities.labels(info.activity_type, party, outcome).inc()
+            name = activity.info().activity_type
+            self._meters.activities.labels(name, self._parties.get(name, "store"), outcome).inc()
         _count(self._meters, input.args[0] if input.args else None, answer)
         return answer
 
