@@ -21,6 +21,8 @@ from localstack.temporal import NAMESPACE, TemporalServer, without_temporal_sett
 from localstack.temporal_binary import find_temporal
 from localstack.worker_process import web_process, worker_process
 
+_ENCRYPTION_KEYS = ("OPENORDERS_ENCRYPTION_KEYS", "OPENORDERS_ENCRYPTION_KEYS_FILE")
+
 
 class Stack:
     """PostgreSQL, Temporal and a mail sink with their state in one folder; a context manager.
@@ -45,6 +47,8 @@ class Stack:
         )
         self.mails = MailSink(self.state_dir / "mails", ports.smtp, ports.mails)
         self._web_port = ports.web
+        if any(os.environ.get(name) for name in _ENCRYPTION_KEYS):
+            self.temporal.codec_endpoint = f"{self.web_url}/codec"
         self._secret_key = _kept_secret(self.state_dir / "secret") if durable else secrets.token_urlsafe(32)
         self._workers: list[ManagedProcess] = []
         self._say = say

@@ -33,7 +33,7 @@ _DYNAMIC_CONFIG = (
 class TemporalServer:
     """`search_attributes`: name to type (Keyword, KeywordList, Datetime, ...), registered at every start.
 
-    `dynamic_config` is `key=JSON`, beside our own.
+    `dynamic_config` is `key=JSON`, beside our own. `codec_endpoint` is where the UI has payloads decrypted.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class TemporalServer:
         *,
         search_attributes: Mapping[str, str] | None = None,
         dynamic_config: Sequence[str] = (),
+        codec_endpoint: str | None = None,
     ) -> None:
         self.state_dir = state_dir
         self._port = port
         self._ui_port = ui_port
         self._search_attributes = dict(search_attributes or {})
         self._dynamic_config = (*_DYNAMIC_CONFIG, *dynamic_config)
+        self.codec_endpoint = codec_endpoint
         self._binary: Path | None = None
         self.process: ManagedProcess | None = None
 
@@ -128,6 +130,8 @@ class TemporalServer:
             arguments += ["--dynamic-config-value", value]
         for name, kind in self._search_attributes.items():
             arguments += ["--search-attribute", f"{name}={kind}"]
+        if self.codec_endpoint is not None:
+            arguments += ["--ui-codec-endpoint", self.codec_endpoint]
         return arguments
 
     def _says(self, *question: str) -> bool:

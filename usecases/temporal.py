@@ -59,16 +59,19 @@ async def connect(
 
 def data_converter(settings: EncryptionSettings) -> DataConverter:
     """What is sent through Temporal as JSON: encrypted, texts of errors too, where there are keys."""
+    codec = encryption(settings, marks_unencrypted=settings.encryption == "require")
+    if codec is None:
+        return pydantic_data_converter
+    converter = replace(pydantic_data_converter, payload_converter_class=Converter, payload_codec=codec)
+    return replace(converter, failure_converter_class=EncryptedFailures) if codec.writes else converter
+
+
+def encryption(settings: EncryptionSettings, *, marks_unencrypted: bool) -> Encryption | None:
+    """None where there are no keys. Raises `BadSettings`."""
     ring = settings.keyring(PAYLOADS)
     if ring is None:
-        return pydantic_data_converter
-    writes = settings.encryption != "read"
-    return replace(
-        pydantic_data_converter,
-        payload_converter_class=Converter,
-        payload_codec=Encryption(ring, writes=writes, marks_unencrypted=settings.encryption == "require"),
-        failure_converter_class=(EncryptedFailures if writes else pydantic_data_converter.failure_converter_class),
-    )
+        return None
+    return Encryption(ring, writes=settings.encryption != "read", marks_unencrypted=marks_unencrypted)
 
 
 def temporal_environment(environ: Mapping[str, str], environment_file: Path) -> dict[str, str]:

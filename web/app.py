@@ -15,7 +15,7 @@ from domain.requests import Unavailable
 from store.database import Database
 from usecases.errors import OrderError
 from usecases.settings import Settings
-from web import api, openapi, pages
+from web import api, codec, openapi, pages
 from web.middleware import BodyLimit, Headers, Noted, RequestLog, Spans, make_safe
 from web.pages.errors import page_of_problem, wants_page
 from web.pages.sessions import SignInNeeded, to_sign_in
@@ -57,7 +57,9 @@ def build(
     )
     app.state.services = services(settings, client, database, task_queue)
     app.include_router(api.router, prefix="/v1")
+    app.state.codec_rate = codec.Rate()
     app.include_router(openapi.router)
+    app.include_router(codec.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(packages=[("web", "static")]), name="static")
     app.add_exception_handler(HttpProblem, _answer)

@@ -28,7 +28,9 @@ from usecases.orders import Orders
 from usecases.settings import Settings
 from usecases.signatures import Signatures
 from usecases.stocking import Stocking
+from usecases.temporal import encryption
 from usecases.watching import Watch
+from workflows.codec import Encryption
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Services:
     signatures: Signatures
     watch: Watch
     mails: MailRenderer
+    payload_codec: Encryption | None
+    """Of the codec server; None without keys."""
 
 
 def services(settings: Settings, client: Client, database: Database, task_queue: str) -> Services:
@@ -87,6 +91,7 @@ def services(settings: Settings, client: Client, database: Database, task_queue:
         signatures=Signatures(settings.secret_key),
         watch=Watch(views.positions),
         mails=MailRenderer(settings.shop_name, settings.support_email),
+        payload_codec=encryption(settings, marks_unencrypted=False),
     )
 
 

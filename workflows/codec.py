@@ -32,11 +32,11 @@ class Encryption(PayloadCodec):
     def __init__(self, ring: Keyring, *, writes: bool = True, marks_unencrypted: bool = True) -> None:
         """Without `writes` it reads alone: for the time until every process knows the keys."""
         self._ring = ring
-        self._writes = writes
+        self.writes = writes
         self._marks = marks_unencrypted
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [self._sealed(payload) for payload in payloads] if self._writes else list(payloads)
+        return [self._sealed(payload) for payload in payloads] if self.writes else list(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [self._opened(payload) for payload in payloads]
