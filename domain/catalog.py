@@ -1,8 +1,8 @@
 """What sellers bring in: themselves, their locations, what they list and what lies there at the start."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
 from domain.model import Body, Currency, Frozen, Name, OptionalLine, PartyId, Sku
 from domain.placing import Amount, Channel, Email
@@ -68,13 +68,18 @@ class ShippingRate(Body):
 
 
 class Catalog(Body):
-    """What `starter.py stock load` takes. Loading it again updates all but the stock."""
+    """What `starter.py stock load` takes. Loading it again updates all but the stock.
 
-    sellers: tuple[Seller, ...] = ()
-    locations: tuple[Location, ...] = ()
-    listings: tuple[Listing, ...] = ()
-    stock: tuple[OpeningStock, ...] = ()
-    shipping_rates: tuple[ShippingRate, ...] = ()
+    However large it is, of each list the first that is wrong is named.
+    """
+
+    values_max: ClassVar[int] = 4_000_000
+
+    sellers: Annotated[tuple[Seller, ...], FailFast()] = ()
+    locations: Annotated[tuple[Location, ...], FailFast()] = ()
+    listings: Annotated[tuple[Listing, ...], FailFast()] = ()
+    stock: Annotated[tuple[OpeningStock, ...], FailFast()] = ()
+    shipping_rates: Annotated[tuple[ShippingRate, ...], FailFast()] = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

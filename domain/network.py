@@ -16,6 +16,7 @@ from domain.order import (
     key_for,
     log,
     move,
+    speaks_for,
     stock_items,
     the_fulfillment,
     units_in,
@@ -73,6 +74,8 @@ def cancel_answered(state: OrderState, fulfillment_id: str, agreed: bool, now: d
 
 
 def network_event_refusal(state: OrderState, message: NetworkEvent) -> str | None:
+    if not speaks_for("network", message.by):
+        return f"by: {message.by} does not speak for the network"
     fulfillment = fulfillment_of(state, message.fulfillment_id)
     if fulfillment is None:
         return no_fulfillment(state, message.fulfillment_id)

@@ -264,3 +264,11 @@ def seller_of(by: str) -> str | None:
     """`seller:acme/ann` -> `acme`; None for other roles."""
     party = by.split("/", 1)[0]
     return party.removeprefix("seller:") if party.startswith("seller:") else None
+
+
+_OUR_OWN = ("backend", "marketplace", "support")
+
+
+def speaks_for(party: str, by: str) -> bool:
+    """Whether an event of the carrier or the network may come in this name: its own, or that of the marketplace."""
+    return by.split("/", 1)[0] in (party, *_OUR_OWN)

@@ -19,6 +19,7 @@ from domain.order import (
     parcels_beside,
     post,
     seller_of,
+    speaks_for,
     the_fulfillment,
     the_parcel,
     units_of_parcel,
@@ -47,11 +48,12 @@ def _plain(number: str | None) -> str:
 
 
 def carrier_event_refusal(state: OrderState, message: CarrierEvent) -> str | None:
+    if not speaks_for("carrier", message.by):
+        return f"by: {message.by} does not speak for the carrier"
     if message.parcel_id is None and message.tracking_number is None:
         return "parcel_id: the parcel or its tracking_number is needed"
     parcel = _parcel_meant(state, message)
-    seller = seller_of(message.by)
-    if parcel is None or seller not in (None, the_fulfillment(state, parcel.fulfillment_id).seller):
+    if parcel is None:
         if message.parcel_id is not None:
             return f"parcel_id: the order has no parcel {message.parcel_id!r}"
         return f"tracking_number: no parcel of the order has {message.tracking_number!r}"

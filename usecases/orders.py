@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
@@ -41,6 +42,7 @@ from usecases.errors import (
     Refused,
     Unreachable,
 )
+from workflows.arguments import ArgumentConverter
 from workflows.names import TASK_QUEUE, WORKFLOW, workflow_id
 
 BODY_HASH = "body_hash"
@@ -276,14 +278,16 @@ class Orders:
 
     async def _fingerprint(self, description: WorkflowExecutionDescription) -> str | None:
         """From the memo; one that somebody started by other means has its start body, as long as that is kept."""
-        memo = await description.memo()
-        if BODY_HASH in memo:
-            return str(memo[BODY_HASH])
+        # Whoever reaches Temporal may have started it, with anything in it.
+        reading = replace(self._client.data_converter, payload_converter_class=ArgumentConverter)
+        known = description.raw_description.workflow_execution_info.memo.fields.get(BODY_HASH)
+        if known is not None:
+            return str((await reading.decode([known]))[0])
         first_run = description.raw_description.workflow_execution_info.first_run_id or description.run_id
         handle = self._client.get_workflow_handle(description.id, run_id=first_run)
         async for event in handle.fetch_history_events(page_size=1):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
-            bodies = await self._client.data_converter.decode(payloads)
+            bodies = await reading.decode(payloads)
             order = decode(PlaceOrder, tuple(bodies))
             return None if isinstance(order, Refusal) else body_hash(order)
         return None

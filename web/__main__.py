@@ -23,6 +23,7 @@ from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
 from usecases.tracing import tracing
 from web.app import build
+from web.protocol import BoundedHttp
 
 READY = "openorders web: ready"
 
@@ -71,6 +72,8 @@ async def run(settings: Settings) -> None:
             app,
             host=host or "127.0.0.1",
             port=int(port),
+            http=BoundedHttp,
+            ws="none",
             log_config=None,
             access_log=False,  # it would hold what people searched for
             server_header=False,

@@ -1,5 +1,6 @@
 """What stands around every request: headers that keep pages safe, and a log without persons."""
 
+import asyncio
 import logging
 import re
 import time
@@ -28,12 +29,16 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+BODY_SECONDS_MAX = 60.0
 
 logger = logging.getLogger("openorders.web")
 
 
 class BodyLimit:
-    """Answers 413 as soon as too much has come, however it was announced. FastAPI's own limit answers in plain text."""
+    """Answers 413 as soon as too much has come, however it was announced, and 408 where it comes too slowly.
+
+    FastAPI's own limit answers in plain text.
+    """
 
     def __init__(self, app: ASGIApp, bytes_max: int) -> None:
         self._app = app
@@ -48,11 +53,19 @@ class BodyLimit:
         if announced.isdigit() and int(announced) > self._bytes_max:
             await problem.answer(scope, receive, send)
             return
-        seen = 0
+        seen, is_whole = 0, False
+        end = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, is_whole
+            if is_whole:  # what is waited for now is that whoever asked goes away
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                raise HttpProblem(408, "too-slow", f"the body did not come within {BODY_SECONDS_MAX:g} s") from None
+            is_whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self._bytes_max:
                 raise problem

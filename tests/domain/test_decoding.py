@@ -1,11 +1,13 @@
 """Bodies from outside: one JSON object that fits, or a refusal that names the field."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.catalog import Catalog
 from domain.decoding import Refusal, decode
 from domain.messages import MESSAGES, QUERIES, AddNote, Cancel, CarrierEvent, Pack, Ship, StatusQuery
 from domain.placing import PlaceOrder
@@ -90,3 +92,24 @@ def test_a_model_is_taken_as_its_json() -> None:
 @given(st.sampled_from([*(m.body for m in MESSAGES), *(q.body for q in QUERIES), PlaceOrder]), JSON)
 def test_whatever_comes_is_decoded_or_refused(model: type[Any], junk: Any) -> None:
     assert isinstance(decode(model, (junk,)), (Refusal, model))
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ({"lines": [{}] * 500_000}, "500,000 values in one place"),
+        ({f"f{number}": 1 for number in range(100_000)}, "100,000 values in one place"),
+        ({"parcels": [{"contents": [{}] * 999} for _ in range(900)]}, "more than 10,000 values"),
+        (json.loads('{"a":' * 900 + "1" + "}" * 900), "one that is nested more than 20 deep"),
+    ],
+    ids=["a list", "names", "lists in lists", "depth"],
+)
+def test_what_is_larger_than_any_body_is_refused_before_it_is_looked_at(body: Any, what: str) -> None:
+    """Naming every wrong field of the first took 30 s; the last one was a RecursionError."""
+    assert reason(PlaceOrder, body) == f"expected one JSON object, got {what}"
+    assert reason(Pack, body) == f"expected one JSON object, got {what}"
+
+
+def test_of_a_large_catalog_the_first_wrong_one_is_named() -> None:
+    words = reason(Catalog, {"listings": [{}] * 200_000})
+    assert words.count("listings.") == words.count("listings.0.") == 5

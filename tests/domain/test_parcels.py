@@ -119,7 +119,10 @@ _SHIPPED: OrderState = shipped_story().state
             "tracking_number: acme-1-p1 has TRACK-1, not NOPE",
         ),
         ({}, "parcel_id: the parcel or its tracking_number is needed"),
-        ({"parcel_id": "acme-1-p1", "by": "seller:beta"}, "parcel_id: the order has no parcel 'acme-1-p1'"),
+        *(
+            ({"parcel_id": "acme-1-p1", "by": by}, f"by: {by} does not speak for the carrier")
+            for by in ("customer", "seller:acme", "seller:beta", "network", "customer/c-1")
+        ),
     ],
 )
 def test_an_event_of_no_parcel_is_refused(body: dict[str, str], why: str) -> None:

@@ -24,6 +24,7 @@ from tests.web.browsing import Visitor
 from tests.web.statements import StatementLog, statements_noted
 from usecases.keys import new_key
 from web.app import build
+from web.protocol import BoundedHttp
 
 
 class Site:
@@ -84,7 +85,14 @@ class _Server(uvicorn.Server):
 async def served(app: ASGIApp, port: int) -> AsyncIterator[None]:
     """In this very event loop, where the tests and the worker are."""
     config = uvicorn.Config(
-        app, host=HOST, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="on"
+        app,
+        host=HOST,
+        port=port,
+        http=BoundedHttp,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        lifespan="on",
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())

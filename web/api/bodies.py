@@ -1,5 +1,6 @@
 """Bodies of requests: read by the very function that the workflow reads them with, and described in OpenAPI."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -14,6 +15,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 SCHEMA_NAMES = "#/components/schemas/{model}Input"
 """Apart from the models of answers: what is read has defaults that what is written always states."""
 
+_LARGE = 100_000
+"""Bytes: a body of more is read in a thread, so that others are answered meanwhile. An order of 500 lines has fewer."""
+
 
 def body_of(
     model: type[_Model], error: type[OrderError] = InvalidMessage
@@ -25,18 +29,24 @@ def body_of(
 
     async def read(request: Request) -> _Model:
         raw = await request.body()
-        try:
-            value = json.loads(raw) if raw else {}
-        except (ValueError, RecursionError):
-            raise error("the body is no JSON") from None
-        if value is None:
-            raise error("expected one JSON object, got nothing")
-        decoded = decode(model, (value,))
-        if isinstance(decoded, Refusal):
-            raise error(decoded.reason)
-        return decoded
+        if len(raw) > _LARGE:
+            return await asyncio.to_thread(_decoded, model, error, raw)
+        return _decoded(model, error, raw)
 
     return read
+
+
+def _decoded(model: type[_Model], error: type[OrderError], raw: bytes) -> _Model:
+    try:
+        value = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        raise error("the body is no JSON") from None
+    if value is None:
+        raise error("expected one JSON object, got nothing")
+    decoded = decode(model, (value,))
+    if isinstance(decoded, Refusal):
+        raise error(decoded.reason)
+    return decoded
 
 
 def described(model: type[BaseModel], example: Any = None) -> dict[str, Any]:
