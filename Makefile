@@ -12,7 +12,7 @@ ROOTS := worker.py starter.py
 # Only what is there yet.
 CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
 
-.PHONY: help env demo screenshots up lint check test bench lock clean temporal
+.PHONY: help env demo screenshots up backup restore lint check test bench lock clean temporal
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -28,6 +28,12 @@ screenshots: env ## Make the pictures of docs/screenshots anew: needs Chromium a
 
 up: env ## Run the servers and a worker until Ctrl-C, with state kept in .openorders/
 	@$(RUN) -m localstack.up
+
+backup: env ## Copy the databases of `make up` into TO=FOLDER, also while it runs
+	@$(RUN) -m localstack.backup backup "$(TO)"
+
+restore: env ## Put the copies in FROM=FOLDER back, into an empty .openorders/
+	@$(RUN) -m localstack.backup restore "$(FROM)"
 
 lint: env
 	$(RUN) -m ruff check .

@@ -66,6 +66,13 @@ class Postgres:
     def running(self) -> bool:
         return self.process is not None and self.process.running
 
+    def reached_at(self) -> tuple[int, str]:
+        """Port and password of the server that runs on this state, whoever started it."""
+        lock = self.data_dir / "postmaster.pid"
+        if not lock.exists():
+            raise LocalStackError(f"no PostgreSQL runs on {self.state_dir}")
+        return int(lock.read_text().splitlines()[3]), self._password()
+
     def dsn_of(self, database: str) -> str:
         return f"postgresql+psycopg://{USER}:{self._password()}@{ports.HOST}:{self.port}/{database}"
 
