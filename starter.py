@@ -36,6 +36,7 @@ from domain.insights_stock import (
 from domain.keyring import KEY_BYTES, KEY_ID, written
 from domain.messages import MESSAGES, QUERIES, Message, Query
 from domain.placing import TIME_FACTOR_MAX
+from domain.reconciling import ReconcileInput
 from domain.requests import Unavailable
 from domain.results import PackingList
 from usecases.errors import (
@@ -489,6 +490,21 @@ async def _check(arguments: _Arguments) -> int:
     return REFUSED if found else OK
 
 
+async def _reconcile(arguments: _Arguments) -> int:
+    from usecases.reconciliation import reconcile
+
+    look = ReconcileInput(
+        dry_run=arguments.dry_run,
+        grace_seconds=arguments.grace,
+        since=None if arguments.hours is None else datetime.now(UTC) - timedelta(hours=arguments.hours),
+        **({} if arguments.at_most is None else {"taken_up_max": arguments.at_most}),
+    )
+    report = await reconcile(await connect(), look)
+    counts = {name: value for name, value in report.model_dump(mode="json").items() if name != "orders"}
+    _show(arguments, report, "\n".join((_sheet(counts), *report.orders)))
+    return OK if not (report.held_back or report.failed or report.not_mended) else REFUSED
+
+
 def _raise_if_refused(answer: StockLevel | StockRefused | None) -> None:
     if isinstance(answer, StockRefused):
         raise Refused(answer.reason)
@@ -680,6 +696,13 @@ def _parser() -> argparse.ArgumentParser:
     check = add("check", _check, "Ask the database whether all units and money add up; prints what does not.")
     check.add_argument("--order", help="one order only")
     check.add_argument("--moving", action="store_true", help="only what holds in the middle of any step")
+    mend = add("reconcile", _reconcile, "Find and mend now what PostgreSQL and Temporal disagree on; says what it did.")
+    mend.add_argument("--dry-run", action="store_true", help="change nothing, and say what would be done")
+    mend.add_argument(
+        "--at-most", type=_positive, metavar="N", help="take up to N orders up whose workflow is gone (50)"
+    )
+    mend.add_argument("--hours", type=_days, metavar="H", help="compare all rows written in the last H hours (1)")
+    mend.add_argument("--grace", type=float, default=60.0, metavar="SECONDS", help="leave alone what is younger (60)")
     return parser
 
 

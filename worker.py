@@ -27,6 +27,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from activities.reconciling import ReconcileActivities, TakeUpActivities
 from activities.shipping import CarrierActivities, NetworkActivities
 from adapters.carriers.manual import ManualCarrier
 from adapters.carriers.simulated import SimulatedCarrier
@@ -44,8 +45,10 @@ from store.migrations import migrate, schema_trouble
 from store.orders import Orders
 from store.outbox import Outbox
 from store.payments import Payments
+from store.reconciling import Reconciling
 from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
 from store.stock import Stock
+from store.taking_up import TakingUp
 from usecases import health
 from usecases.errors import Unreachable
 from usecases.health import Health
@@ -56,6 +59,7 @@ from usecases.metrics import ActivityMeter, Meters, keep_looking
 from usecases.outbox import OrderSignals, OutboxSender
 from usecases.probes import probes_served
 from usecases.process import end_process
+from usecases.reconciliation import OrderWorkflows, register_schedule
 from usecases.registration import register_search_attributes
 from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
@@ -63,6 +67,7 @@ from usecases.tracing import tracing
 from workflows.arguments import reading_anything
 from workflows.names import TASK_QUEUE, queue_of
 from workflows.order import OrderWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.unknown import UnknownWorkflow
 
 logger = logging.getLogger("openorders.worker")
@@ -105,6 +110,8 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
     )
     orders = OrderActivities(Orders(database), support_page(settings.web_url))
     inventory = InventoryActivities(Stock(database))
+    take_up = TakeUpActivities(TakingUp(database))
+    reconcile = ReconcileActivities(Reconciling(database), OrderWorkflows(client, task_queue))
     # One that hangs fills its own slots and stops nobody else.
     parties = {
         "payments": _methods(payments),
@@ -115,8 +122,11 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
     main = Worker(
         client,
         task_queue=task_queue,
-        workflows=[OrderWorkflow, UnknownWorkflow],
-        activities=[*_methods(orders), *_methods(inventory), payments.authorize_payment],
+        workflows=[OrderWorkflow, ReconcileWorkflow, UnknownWorkflow],
+        activities=[
+            *(*_methods(orders), *_methods(inventory), *_methods(take_up), *_methods(reconcile)),
+            payments.authorize_payment,
+        ],
         workflow_runner=workflow_runner(traced=traced) if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         interceptors=counting,
         max_cached_workflows=settings.cached_orders_max,
@@ -241,6 +251,7 @@ async def run(settings: Settings) -> None:
         client = await connect(runtime=_runtime(settings), interceptors=interceptors)
         await migrate(settings.database_url)
         await register_search_attributes(client)
+        await register_schedule(client, settings.reconcile_minutes)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -3,12 +3,14 @@
 Refused is a value; unavailable is `domain.requests.Unavailable`, which Temporal retries.
 """
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.effects import Reserve, StockItem, Want
 from domain.placing import Address, PaymentMeans
 from domain.progress import Progress
+from domain.reconciling import DeadOrder, HalfWritten, HeldMoney, MendedStock, OpenRow
 from domain.requests import (
     BackorderAllocation,
     LabelOutcome,
@@ -22,6 +24,7 @@ from domain.requests import (
     RecordOrder,
     Reservation,
 )
+from domain.taking_up import FoundOrder
 
 
 class OrderStore(Protocol):
@@ -133,4 +136,51 @@ class MessageQueue(Protocol):
 
     async def withdraw(self, order_id: str, key_prefix: str) -> int:
         """Remove those not sent yet whose key starts so; gives how many."""
+        ...
+
+
+class LostOrders(Protocol):
+    async def take_up(self, order_id: str, run_id: str) -> FoundOrder:
+        """All that is known of an order that is open by its rows; it belongs to this run from now on."""
+        ...
+
+
+class ReconciliationStore(Protocol):
+    async def open_orders(self, after: str, grace: timedelta) -> tuple[OpenRow, ...]:
+        """A page of orders that are open by their rows, by id; empty at the end."""
+        ...
+
+    async def still_open(self, order_ids: Sequence[str]) -> frozenset[str]: ...
+
+    async def now(self) -> datetime: ...
+
+    async def release_dead_stock(self, grace: timedelta, dry_run: bool) -> MendedStock: ...
+
+    async def held_money(self, grace: timedelta) -> tuple[HeldMoney, ...]: ...
+
+    async def note_voided(self, order_id: str, amount: int, words: str) -> None: ...
+
+
+class RunningOrders(Protocol):
+    """The workflows of orders, as Temporal knows them. Raises `Unavailable`."""
+
+    async def running(self, grace: timedelta) -> dict[str, bool]:
+        """Ids of orders that run, with whether they have for longer than the grace. The list may lag a little."""
+        ...
+
+    async def fate(self, row: OpenRow, grace: timedelta) -> DeadOrder | str | None:
+        """For sure: how the order's workflow has ended; `ended` where it has ended well; None where it lives, or where
+        that is too young to be told."""
+        ...
+
+    async def version(self, order_id: str) -> int | None:
+        """Of the state of the running order; None where nobody answers for it."""
+        ...
+
+    async def take_up(self, order: DeadOrder) -> bool:
+        """Start a workflow that goes on with what is known of the order. False where one runs by now."""
+        ...
+
+    async def write_anew(self, order: HalfWritten) -> bool:
+        """Have the running order take a step, with which it writes all its rows. False where it has ended by now."""
         ...

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from domain import letters, mails
 from domain.charging import ask_to_refund
-from domain.effects import CancelBackorder, CancelNetwork, ReleaseStock, VoidLabel
+from domain.effects import CancelBackorder, CancelNetwork, ReleaseStock, StockItem, VoidLabel
 from domain.inventory import being_checked
 from domain.messages import AnswerCancellation, Cancel
 from domain.money import drop_units, refund_units
@@ -139,7 +139,7 @@ def accept_cancel(state: OrderState, message: Cancel, now: datetime) -> tuple[Or
                 gone += unit.quantity
     if free:
         state, _ = cancel_units(state, free, now, message.by, reason)
-    state, request_ids = _request(state, ask, now, message.by, reason)
+    state, request_ids = ask_for_cancellation(state, ask, now, message.by, reason)
     cancelled, requested = total(free), total(ask)
     words = [f"{cancelled} cancelled"]
     words += [f"{requested} asked for"] if requested else []
@@ -166,18 +166,25 @@ def cancel_everything(state: OrderState, now: datetime, by: str, reason: str) ->
 
 
 def cancel_units(
-    state: OrderState, units: Iterable[Units], now: datetime, by: str, reason: str
+    state: OrderState,
+    units: Iterable[Units],
+    now: datetime,
+    by: str,
+    reason: str,
+    *,
+    held: tuple[StockItem, ...] | None = None,
 ) -> tuple[OrderState, int]:
     """Cancel units that have not left: parcels opened, stock, money, mails in one step.
 
-    Gives what they were worth in minor units: never captured, or refunded for a reship.
+    `held` is what to give back where the store knows better than the units. Gives what they were worth in minor
+    units: never captured, or refunded for a reship.
     """
     units = tuple(units)
     text = units_text(state, units)
     customer_lines = letters.mail_lines(state, units)
     worth, refund = 0, 0
     reserved = [unit for unit in units if unit.spot.place in (Place.RESERVED, Place.PACKED)]
-    items = stock_items(state, reserved)
+    items = stock_items(state, reserved) if held is None else held
     for unit in units:
         line = the_line(state, unit.line_id)
         if line.reship:
@@ -279,7 +286,7 @@ def _tell(
 # -- requests ----------------------------------------------------------------------
 
 
-def _request(
+def ask_for_cancellation(
     state: OrderState, units: Iterable[Units], now: datetime, by: str, reason: str
 ) -> tuple[OrderState, tuple[str, ...]]:
     """One request per fulfillment: to its seller, or to the network."""

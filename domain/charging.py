@@ -103,7 +103,10 @@ def refunded(state: OrderState, effect: Refund, outcome: PaymentOutcome, now: da
         }
     )
     state = edit(state, money=money, refunds_refused=state.refunds_refused + short - never_captured)
-    state = _owe(state, max(0, state.unpaid - never_captured), now)
+    # What was never captured is owed no more, or was written off while the refund waited.
+    forgiven = min(never_captured, state.unpaid)
+    state = _owe(state, state.unpaid - forgiven, now)
+    state = edit(state, written_off=state.written_off - min(never_captured - forgiven, state.written_off))
     reasons = "; ".join(sorted({reason for _, reason in outcome.declined}))
     done = major_units(outcome.done, state.totals.currency)
     state = log(

@@ -81,7 +81,7 @@ def post(state: OrderState, *mails: Mail) -> OrderState:
 def numbered(state: OrderState, kind: str) -> tuple[OrderState, int]:
     """The next number of its kind, each given once."""
     numbers = dict(state.numbers)
-    numbers[kind] = numbers.get(kind, 0) + 1
+    numbers[kind] = numbers.get(kind, state.numbers_from) + 1
     return edit(state, numbers=tuple(numbers.items())), numbers[kind]
 
 
@@ -99,7 +99,7 @@ def caused_by(state: OrderState, cause: str) -> OrderState:
 
 def update_cause(state: OrderState, update_id: str) -> str:
     """Whoever sends an update chooses its id: any text, and may choose the same one much later."""
-    run = dict(state.numbers).get(RUN, 0)
+    run = dict(state.numbers).get(RUN, state.numbers_from)
     return f"update-{sha256(f'{run}:{update_id}'.encode()).hexdigest()[:20]}"
 
 

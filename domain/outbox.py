@@ -12,6 +12,10 @@ class OutboxKind(StrEnum):
     FOLLOW = "follow"
 
 
+NOBODY_THERE = "the order is closed or unknown"
+"""Noted with a message that no workflow was there for; it is sent once more where its order is taken up again."""
+
+
 class OutboxRow(Frozen):
     """A row that is lent to one sender until its lease ends; only then may another one have it.
 

@@ -157,6 +157,8 @@ class StatusView(Frozen):
 
     pay_by: datetime | None = None
     closed: bool
+    version: int | None = None
+    """How often the order's rows were to be written so far: those in PostgreSQL are of this version at most."""
 
 
 class TimelineView(Frozen):

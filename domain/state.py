@@ -323,6 +323,9 @@ class OrderState(Frozen):
     numbers: tuple[tuple[str, int], ...] = ()
     """Last number given per kind of id or key, so that each is used once."""
 
+    numbers_from: int = 0
+    """In an order that was taken up again: beyond all numbers of its lives before."""
+
     cause: str = ""
     """What the order is acting on: a message, a deadline or an answer, by a name that outlives crashes."""
 

@@ -83,6 +83,7 @@ def status_view(state: OrderState, now: datetime) -> StatusView:
         to_pay=amount_to_pay(state),
         pay_by=state.pay_by,
         closed=state.phase is Phase.CLOSED,
+        version=state.version,
     )
 
 

@@ -122,6 +122,7 @@ def _update_order() -> CTE:
             attention_since=since,
             result=case((_WHOLE, row.c.result), else_=func.coalesce(row.c.result, orders.c.result)),
             version=_VERSION,
+            saved_at=func.now(),
         )
         .returning(orders.c.order_id)
         .cte("saved_order")

@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.contacts import Contact
 from domain.mails import Mail, MailRefused, MailUnavailable, RenderedMail, mail_from_json
 from domain.model import Frozen
-from domain.outbox import OutboxKind, OutboxRow
+from domain.outbox import NOBODY_THERE, OutboxKind, OutboxRow
 from domain.progress import Follow
 from domain.requests import Unavailable
 
@@ -242,7 +242,7 @@ class OrderSignals:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            return "the order is closed or unknown"
+            return NOBODY_THERE
         return ""
 
 

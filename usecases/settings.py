@@ -143,6 +143,9 @@ class Settings(EncryptionSettings):
     party_slots: Annotated[int, Field(ge=1, le=1_000)] = 50
     """Calls at once to each outside party: one that hangs fills only its own."""
 
+    reconcile_minutes: Annotated[float, Field(ge=0, le=1_440)] = 5.0
+    """How often what PostgreSQL and Temporal disagree on is looked for and mended; 0: never by itself."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False
     metrics_address: str | None = None

@@ -25,6 +25,11 @@ SEARCH_ATTRIBUTES: Final[dict[str, str]] = {
 """Name to type, as the server registers them; none holds personal data."""
 
 
+RECONCILE: Final = "ReconcileWorkflow"
+TAKE_UP: Final = "take_up"
+"""What a workflow is started with that takes up an order, in place of the order itself."""
+
+
 def workflow_id(order_id: str) -> str:
     return f"order:{order_id}"
 

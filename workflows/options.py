@@ -13,6 +13,7 @@ class Patience(NamedTuple):
     retries: RetryPolicy
     all_tries: timedelta | None = None
     party: str | None = None
+    heartbeat: timedelta | None = None
 
 
 # PostgreSQL answers in milliseconds. Longer local retries would keep the workflow task busy and
@@ -73,3 +74,22 @@ NETWORK = Patience(
         maximum_interval=timedelta(minutes=1),
     ),
 )
+
+# Reconciliation looks at all open orders, page by page, and tells the engine that it lives. A run that fails is
+# followed by the next one of the schedule.
+RECONCILE_LOOK = Patience(
+    one_try=timedelta(minutes=5),
+    heartbeat=timedelta(seconds=60),
+    all_tries=timedelta(minutes=10),
+    retries=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=5
+    ),
+)
+
+# One order that cannot be mended now must not keep the others from it.
+RECONCILE = Patience(
+    one_try=timedelta(seconds=20),
+    all_tries=timedelta(minutes=1),
+    retries=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
+)
+RECONCILE_PAYMENT = RECONCILE._replace(party="payments", one_try=timedelta(seconds=10))

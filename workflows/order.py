@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.orders import OrderActivities
+    from activities.reconciling import TakeUpActivities
     from activities.steps import AcceptInput
     from domain import messages as m
     from domain import obedience
@@ -39,13 +40,16 @@ with workflow.unsafe.imports_passed_through():
     from domain.shortage import shortage_of
     from domain.state import OrderState, Parcel, ParcelStage, Phase
     from domain.status import is_at_rest, order_status
+    from domain.taking_up import TakeUp, as_it_stood, taken_up
     from domain.views import order_result, packing_list_view, status_view, timeline_view
+    from workflows import names
     from workflows.answers import Answers, answered_once, is_answered
     from workflows.attributes import typed_search_attributes
     from workflows.codec import ClearRefusal
     from workflows.open_order import OpenOrder
+    from workflows.options import STORE_PATIENT
     from workflows.reading import as_when_it_came, in_clear
-    from workflows.steps import store_step
+    from workflows.steps import outside_step, store_step
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _BREATH = 0.5
@@ -109,7 +113,10 @@ class OrderWorkflow:
 
     async def _accept(self, arguments: tuple[Any, ...]) -> tuple[OpenOrder | None, OrderResult | None]:
         """Decode and record the order; a repeated one gives the result it had."""
-        order = decode(PlaceOrder, as_when_it_came(arguments, "start"))
+        arguments = as_when_it_came(arguments, "start")
+        if arguments and isinstance(arguments[0], dict) and names.TAKE_UP in arguments[0]:
+            return await self._take_up(decode(TakeUp, (arguments[0][names.TAKE_UP],)))
+        order = decode(PlaceOrder, arguments)
         if isinstance(order, Refusal):
             raise _unfit("InvalidOrder", order)
         info = workflow.info()
@@ -135,6 +142,25 @@ class OrderWorkflow:
                 at = (origin, started_at)
                 state = edit(open_order(order, recorded.lines, *at), page=recorded.page)
                 return OpenOrder(state, saved=placed(order, recorded.lines, *at)), None
+
+    async def _take_up(self, message: "TakeUp | Refusal") -> tuple[OpenOrder | None, OrderResult | None]:
+        """Go on with an order whose own workflow is gone: see `docs/decisions/0021-orders-without-a-workflow.md`.
+
+        A regular activity: done again after a crash, a local one would read what this run has written since.
+        """
+        if isinstance(message, Refusal):
+            raise _unfit("InvalidOrder", message)
+        if workflow.info().workflow_id != f"order:{message.order_id}":
+            raise _failure("InvalidOrder", f"order_id: {message.order_id!r} is not of {workflow.info().workflow_id!r}")
+        found = await outside_step(TakeUpActivities.take_up_order, message, STORE_PATIENT)
+        if found.remains is None:
+            if found.result is None:
+                raise _failure("InvalidOrder", f"order_id: there is no order {message.order_id!r} to take up")
+            return None, found.result
+        saved = as_it_stood(found.remains, workflow.now())
+        order = OpenOrder(saved, saved=saved)
+        order.state = taken_up(saved, found.remains, message, order.now)
+        return order, None
 
     async def _fulfill(self, order: OpenOrder) -> None:
         """Until every unit is at rest, over as many runs as it takes."""

@@ -91,6 +91,7 @@ async def outside_step(
             task_queue=queue_of(workflow.info().task_queue, patience.party) if patience.party else None,
             start_to_close_timeout=patience.one_try,
             schedule_to_close_timeout=patience.all_tries,
+            heartbeat_timeout=patience.heartbeat,
             retry_policy=patience.retries,
         )
     except FailureError as error:

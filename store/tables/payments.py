@@ -55,6 +55,8 @@ payments = Table(
     CheckConstraint("captured + capturing <= authorized", name="captured"),
     CheckConstraint("refunded + refunding <= captured", name="refunded"),
     CheckConstraint("captured + capturing + voided + voiding <= authorized", name="voided"),
+    # Money that is still held of somebody: of open orders, as a rule.
+    Index("ix_payments_held", "order_id", postgresql_where=text("authorized > captured + voided")),
 )
 
 money_moves = Table(

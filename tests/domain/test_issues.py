@@ -1,13 +1,17 @@
 """When a parcel goes wrong after handoff: an issue, a remedy, and no unit made good twice."""
 
+from datetime import timedelta
+
 import pytest
 
+from domain.deadlines import apply_due
+from domain.order import answered
 from domain.placing import Channel
 from domain.policy import Policy
 from domain.state import OrderStatus
 from domain.status import attention
 from domain.units import Place
-from tests.domain.building import Shelf, Story, cart_line, open_story, shipped_story
+from tests.domain.building import Luck, Shelf, Story, cart_line, open_story, shipped_story
 from tests.domain.identities import check_all
 
 ONE = [{"line_id": "L1", "quantity": 1}]
@@ -257,3 +261,23 @@ def test_a_parcel_of_the_network_that_does_not_match_is_for_a_person_and_costs_n
     told.carrier_says("delivered")
     told.close()
     check_all(told)
+
+
+@pytest.mark.parametrize("event", ["lost", "returned"])
+def test_a_refund_that_waits_for_a_refused_capture_also_forgives_what_was_written_off(event: str) -> None:
+    """The parcel goes wrong right at its handoff, and the debt is written off before the provider is asked."""
+    told = open_story(cart_line(quantity=2, unit_price=333), policy=Policy(unpaid_close_days=1.0))
+    told.pack()
+    told.world.luck = Luck(captures=False)
+    told.send("ship", fulfillment_id="acme-1", carrier="local-courier", tracking_number="TRACK-1")
+    told.send("carrier_event", event_id="e", occurred_at=told.now, parcel_id="acme-1-p1", status=event)
+    told.send("resolve_issue", issue_id="acme-1-i1", remedy="refund", by="support")
+    (capture,) = [effect for effect in told.state.effects if effect.kind == "capture"]
+    answer = told.world.perform(told.state, capture)
+    told.state = answered(told.state, capture.key, answer, told.now)
+    told.now += timedelta(days=2)
+    told.state = apply_due(told.state, told.now)
+    assert told.state.written_off == 666
+    told.settle()
+    check_all(told)
+    assert (told.state.unpaid, told.state.written_off) == (0, 0)
