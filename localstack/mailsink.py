@@ -14,6 +14,8 @@ from localstack import ports
 from localstack.mailbox import Mailbox
 from localstack.mailpages import mail_server
 
+_LOOK_SECONDS = 0.05
+
 
 class MailSink:
     """Runs in threads of this process; `mailbox` is what it has received."""
@@ -66,6 +68,14 @@ class MailSink:
         """While on, every mail is answered with 451: a mail server that is up and will not take any now."""
         self._door.refused = refused
 
+    def hang(self, hanging: bool) -> None:
+        """While on, nobody gets an answer to a mail; those who still wait at the end are refused."""
+        self._door.hanging = hanging
+
+    def drop(self, dropping: bool) -> None:
+        """While on, every mail is kept and the connection cut before the answer: done, and told to nobody."""
+        self._door.dropping = dropping
+
 
 class _Door:
     """What aiosmtpd calls for each mail."""
@@ -73,12 +83,20 @@ class _Door:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self.refused = False
+        self.hanging = False
+        self.dropping = False
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.refused:
+        hung = self.hanging
+        while self.hanging:
+            await asyncio.sleep(_LOOK_SECONDS)
+        if self.refused or hung:
             return "451 4.3.0 Refused for a while, on demand"
         content = envelope.content or b""
         self._mailbox.store(content if isinstance(content, bytes) else content.encode(), envelope.rcpt_tos)
+        if self.dropping:
+            assert server.transport is not None
+            server.transport.abort()
         return "250 2.0.0 Kept"
 
 

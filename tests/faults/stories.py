@@ -13,11 +13,11 @@ from sqlalchemy import text
 
 from domain.catalog import Receipt
 from domain.model import Frozen
-from domain.requests import MoveKind
-from domain.results import OrderResult, PackingList, StatusView
+from domain.requests import MoveKind, Unavailable
+from domain.results import Accepted, OrderResult, PackingList, StatusView
 from store.identities import violations
 from store.sandbox import PaymentSandboxBook
-from tests.faults.shop import bugs, history
+from tests.faults.shop import bugs, copies, history
 from tests.shop import UPS, Body, Shop, line
 from usecases.errors import Refused, Unreachable
 
@@ -33,6 +33,7 @@ PATIENT = {
     "silence_days": 365,
     "untracked_delivered_days": 365,
     "backorder_days_max": 365,
+    "payment_retry_hours": 8760,
     "cancellation_answer_hours": 8760,
     "shortage_answer_hours": 8760,
     "issue_answer_hours": 8760,
@@ -42,6 +43,8 @@ LOST_PARCELS = {"OPENORDERS_CARRIER_SCENARIOS": json.dumps(LOST_OVERRIDES)}
 """With these a worker's carrier loses the first parcel of each order named `lost`."""
 
 _LOOK_SECONDS = 0.3
+_CHECKS_AT_ONCE = 8
+_PASSING = "out_for_delivery."
 _Answer = TypeVar("_Answer")
 
 
@@ -54,15 +57,16 @@ class Expected(NamedTuple):
     refunded: tuple[int, ...] = ()
     left: tuple[str, ...] = ()
     mails: tuple[str, ...] = ()
+    declined: int = 0
     stock: Mapping[str, tuple[int, int]] = MappingProxyType({"ACME-1": (10, 0)})
 
 
 class Teller:
     """Tells one order's story: sends everything until it is answered, updates under one id, so with one effect."""
 
-    def __init__(self, shop: Shop, name: str, token: str = "tok_visa") -> None:
+    def __init__(self, shop: Shop, name: str, token: str = "tok_visa", *, order_id: str | None = None) -> None:
         self.shop = shop
-        self.order_id = f"{uuid4().hex[:8]}-{name}"
+        self.order_id = order_id or f"{uuid4().hex[:8]}-{name}"
         self.skus: list[str] = []
         self._token = token
 
@@ -70,7 +74,7 @@ class Teller:
         self.skus.append(await answered(lambda: self.shop.lists(on_hand, **more)))
         return self.skus[-1]
 
-    async def place(self, *lines: Body, ship_days: float = 60) -> None:
+    async def place(self, *lines: Body, ship_days: float = 60, token: str | None = None) -> None:
         now = datetime.now(UTC)
         body = self.shop.body(
             *lines,
@@ -82,7 +86,7 @@ class Teller:
             promised_by=(now + DAY).isoformat(),
         )
         for payment in body["payments"]:
-            payment["token"] = self._token
+            payment["token"] = token or self._token
         await answered(lambda: self.shop.orders.place(body))
 
     async def when(self, holds: Callable[[StatusView], bool]) -> StatusView:
@@ -121,7 +125,7 @@ async def answered(ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
     while True:
         try:
             return await ask()
-        except Unreachable:
+        except (Unreachable, Unavailable):
             await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -189,9 +193,8 @@ async def backordered(teller: Teller) -> Expected:
     await teller.when(lambda view: bool(view.shortages))
     await teller.send("choose_for_shortage", "customer", line_id="1", choice="wait")
     await teller.when(lambda view: "backordered" in view.lines[0].units)
-    await teller.shop.inventory.receive(
-        Receipt(location="ACME-1", seller="acme", sku=sku, quantity=5, key=teller.order_id)
-    )
+    receipt = Receipt(location="ACME-1", seller="acme", sku=sku, quantity=5, key=teller.order_id)
+    await answered(lambda: teller.shop.inventory.receive(receipt))
     await teller.reserved()
     await teller.pack()
     await teller.ship()
@@ -274,6 +277,78 @@ async def goodwill(teller: Teller) -> Expected:
     )
 
 
+async def substituted(teller: Teller) -> Expected:
+    other = await teller.lists()
+    scarce = await teller.lists(1, substitutes=[other])
+    await teller.place(line(scarce, 2))
+    await teller.when(lambda view: bool(view.shortages))
+    await teller.send("choose_for_shortage", "customer", line_id="1", choice="substitute", substitute_sku=other)
+    await teller.reserved(2)
+    for fulfillment_id in ("acme-1", "acme-2"):
+        await teller.pack(fulfillment_id)
+        await teller.ship(fulfillment_id)
+    return Expected(
+        status="Delivered",
+        units={"cancelled": 1, "delivered": 2},
+        captured=(PRICE, PRICE),
+        left=("acme-1-p1", "acme-2-p1"),
+        mails=("confirmed", "out_of_stock", "shortage_settled", *_to_the_door("acme-1"), *_to_the_door("acme-2")),
+        stock={"ACME-1": (9, 0)},
+    )
+
+
+async def short_and_refunded(teller: Teller) -> Expected:
+    await teller.place(line(await teller.lists(1), 2))
+    await teller.when(lambda view: bool(view.shortages))
+    await teller.send("choose_for_shortage", "customer", line_id="1", choice="refund")
+    await teller.reserved()
+    await teller.pack()
+    await teller.ship()
+    return ONE_DELIVERED._replace(
+        units={"cancelled": 1, "delivered": 1},
+        captured=(PRICE,),
+        mails=(*ONE_DELIVERED.mails, "cancelled", "out_of_stock", "shortage_settled"),
+        stock={},
+    )
+
+
+async def held_and_moved(teller: Teller) -> Expected:
+    """On hold until the customer has given another address."""
+    await teller.place(line(await teller.lists(), 2))
+    await teller.reserved()
+    hold = await teller.send("hold", "support", reason="does the street exist?")
+    assert isinstance(hold, Accepted) and hold.id is not None
+    address = {"name": "A. L.", "line1": "1 New Road", "city": "Salem", "country": "US"}
+    await teller.send("change_address", "customer", ship_to=address)
+    await teller.send("release_hold", "support", hold_id=hold.id)
+    await teller.pack()
+    await teller.ship()
+    return ONE_DELIVERED._replace(
+        mails=(*ONE_DELIVERED.mails, "held.acme-1", "hold_released.acme-1", "moved", "moved.acme-1")
+    )
+
+
+async def declined_then_paid(teller: Teller) -> Expected:
+    await teller.place(line(await teller.lists(), 2), token="tok_decline_expired")
+    await teller.when(lambda view: view.to_pay == 2 * PRICE)
+    await teller.send("update_payment", "customer", payments=[{"token": "tok_visa", "amount": 2 * PRICE}])
+    await teller.reserved()
+    await teller.pack()
+    await teller.ship(carrier="ups", tracking_number=UPS)
+    return ONE_DELIVERED._replace(mails=(*ONE_DELIVERED.mails, "declined"), declined=1)
+
+
+async def cancellation_rejected(teller: Teller) -> Expected:
+    """Asked for after packing; the seller has it at the door already, and ships."""
+    await teller.place(line(await teller.lists(), 2))
+    await teller.reserved()
+    await teller.pack()
+    await teller.send("cancel", "customer", reason="changed my mind")
+    await teller.send("answer_cancellation", "seller:acme", request_id="acme-1-c1", answer="reject", reason="too late")
+    await teller.ship()
+    return ONE_DELIVERED._replace(mails=(*ONE_DELIVERED.mails, "acme-1-c1", "acme-1-c1.refused"))
+
+
 Story = Callable[[Teller], Awaitable[Expected]]
 STORIES: tuple[Story, ...] = (
     plain,
@@ -285,6 +360,11 @@ STORIES: tuple[Story, ...] = (
     label_bought,
     lost,
     goodwill,
+    substituted,
+    short_and_refunded,
+    held_and_moved,
+    declined_then_paid,
+    cancellation_rejected,
 )
 
 
@@ -297,6 +377,8 @@ class Told(NamedTuple):
     teller: Teller
     expected: Expected
     result: OrderResult
+    in_order: bool = True
+    """False where scans overtook one another: what comes too late is no news, and no mail."""
 
 
 async def told_of(teller: Teller, expected: Expected) -> Told:
@@ -310,12 +392,24 @@ async def tell(shop: Shop, story: Story, token: str = "tok_visa") -> Told:
 
 async def wrongs(shop: Shop, told: Sequence[Told]) -> list[str]:
     """Everything that is not as the stories must end; nothing of those that ended right."""
-    message_ids = {mail.message_id for mail in shop.stack.mails.mailbox.all()}
-    return [wrong for one in told for wrong in await _wrongs(one, message_ids)]
+    kinds: dict[str, list[str]] = {}
+    for message_id in copies(shop):
+        order_id, _, kind = message_id.strip("<").split("@")[0].partition(".")
+        kinds.setdefault(order_id, []).append(kind)
+    at_once = asyncio.Semaphore(_CHECKS_AT_ONCE)
+
+    async def check(one: Told) -> list[str]:
+        async with at_once:
+            return await _wrongs(one, kinds.get(one.teller.order_id, []))
+
+    return [wrong for found in await asyncio.gather(*map(check, told)) for wrong in found]
 
 
-async def _wrongs(told: Told, message_ids: set[str]) -> list[str]:
-    teller, expected, result = told
+async def _wrongs(told: Told, kinds: Sequence[str]) -> list[str]:
+    teller, expected, result, in_order = told
+    due_mails = expected.mails
+    if not in_order:
+        due_mails, kinds = ([one for one in some if not one.startswith(_PASSING)] for some in (due_mails, kinds))
     order_id, shop = teller.order_id, teller.shop
     movements = await PaymentSandboxBook(shop.database).movements(f"{order_id}:")
     moved = {
@@ -329,9 +423,10 @@ async def _wrongs(told: Told, message_ids: set[str]) -> list[str]:
         "captured": (moved[MoveKind.CAPTURE], expected.captured),
         "refunded": (moved[MoveKind.REFUND], expected.refunded),
         "voided": (sum(moved[MoveKind.VOID]), authorized - sum(expected.captured)),
-        "refused": ([m for m in movements if m.refused_because], []),
+        "declined": (len([m for m in movements if m.refused_because]), expected.declined),
         "parcels": (await _parcels_left(shop, order_id), expected.left),
-        "mails": (_kinds(message_ids, order_id), tuple(sorted(expected.mails))),
+        "labels": (await _numbers_scanned(shop, order_id), await _numbers_shipped(shop, order_id)),
+        "mails": (_plain_kinds(kinds), tuple(sorted(due_mails))),
         "stock": (await _stock(teller), expected.stock),
         "violations": (await violations(shop.database, order_id), []),
         "bugs": (bugs(await history(shop, order_id)), []),
@@ -360,19 +455,41 @@ _CAUSED = (
     (r"shortage_settled\..*", "shortage_settled"),
     (r"([a-z]+-\d-i\d)\.resolved.*", r"\1.resolved"),
     (r"refund\..*", "refunded"),
+    (r"address\..*\.(acme-\d)", r"moved.\1"),
+    (r"address\..*", "moved"),
+    (r"authorize\.\d+\.declined", "declined"),
     (r"(held|hold_released)\.(acme-\d)\..*", r"\1.\2"),
 )
 
 
-def _kinds(message_ids: set[str], order_id: str) -> tuple[str, ...]:
-    """`<1042.shipped.acme-1.p1@domain>` -> `shipped.acme-1.p1`; of copies with one Message-ID the first counts.
+def _plain_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
+    """`<1042.shipped.acme-1.p1@domain>` has the kind `shipped.acme-1.p1`; of copies with one Message-ID one counts.
 
     Mails that something is late are left out: on a fast clock any fault makes it so.
     """
-    kinds = []
-    for message_id in message_ids:
-        order, _, kind = message_id.strip("<").split("@")[0].partition(".")
-        if order == order_id and not kind.startswith(("delayed.", "ship_by_")):
-            plain = (re.sub(pattern, name, kind) for pattern, name in _CAUSED if re.fullmatch(pattern, kind))
-            kinds.append(next(plain, kind))
-    return tuple(sorted(kinds))
+    plain = []
+    for kind in kinds:
+        if not kind.startswith(("delayed.", "ship_by_")):
+            plain.append(
+                next((re.sub(found, name, kind) for found, name in _CAUSED if re.fullmatch(found, kind)), kind)
+            )
+    return tuple(sorted(plain))
+
+
+async def _numbers_scanned(shop: Shop, order_id: str) -> tuple[str, ...]:
+    """The tracking numbers that the carrier was asked to follow: more than one a parcel would be a second label."""
+    rows = text(
+        "SELECT DISTINCT split_part(key, ':', 3) FROM outbox"
+        " WHERE order_id = :order AND starts_with(key, :order || ':scan:') ORDER BY 1"
+    )
+    async with shop.database.statement() as connection:
+        return tuple(await connection.scalars(rows, {"order": order_id}))
+
+
+async def _numbers_shipped(shop: Shop, order_id: str) -> tuple[str, ...]:
+    rows = text(
+        "SELECT DISTINCT tracking_number FROM parcels"
+        " WHERE order_id = :order AND stage = 'shipped' AND tracking_number IS NOT NULL ORDER BY 1"
+    )
+    async with shop.database.statement() as connection:
+        return tuple(await connection.scalars(rows, {"order": order_id}))
