@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ORDERS ?=
+FAULTS ?=
 
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
@@ -12,7 +13,7 @@ ROOTS := worker.py starter.py
 # Only what is there yet.
 CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
 
-.PHONY: help env demo screenshots up backup restore lint check test bench lock clean temporal
+.PHONY: help env demo screenshots up backup restore lint check test faults bench lock clean temporal
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -46,6 +47,9 @@ check: lint ## Lint, types, import rules and domain tests: about a minute, befor
 
 test: lint temporal ## Everything, on real servers: before each push
 	$(RUN) -m pytest -n 3 --dist loadfile
+
+faults: env temporal ## Break everything under thousands of orders: half an hour; FAULTS="--orders 200" and others
+	@$(RUN) -m tests.faults $(FAULTS)
 
 bench: env temporal ## Count what an order costs
 	$(RUN) -m benchmarks

@@ -9,12 +9,12 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from localstack.stack import ended_by_signals
 from localstack.worker_process import state_dir
+from tests.faults.events import AT_ONCE
 from tests.faults.plan import KINDS
-from tests.faults.report import Part
 from tests.faults.run import run
 from tests.faults.stories import STORIES
 from usecases.process import end_process
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
                 kinds=options.only,
                 stories=options.stories,
                 per_second=options.rate,
+                at_once=options.at_once,
                 minutes=options.minutes,
                 say=_say,
             )
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     return 1 if report.wrong else 0
 
 
-def _say(line: str | Part) -> None:
+def _say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
@@ -50,15 +51,18 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="of the plan; a new one by default")
     parser.add_argument("--orders", type=int, default=2400, help="about so many in all (2400)")
-    parser.add_argument("--only", type=_words(KINDS), default=KINDS, help=f"kinds with commas between: {','.join(KINDS)}")
+    parser.add_argument(
+        "--only", type=_words(KINDS), default=KINDS, help=f"kinds with commas between: {','.join(KINDS)}"
+    )
     names = tuple(story.__name__ for story in STORIES)
     parser.add_argument("--stories", type=_words(names), default=names, help=f"stories of these: {','.join(names)}")
     parser.add_argument("--rate", type=float, default=2.0, help="orders a second that come in (2)")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help=f"of `events`, side by side ({AT_ONCE})")
     parser.add_argument("--minutes", type=float, help="after which nothing new is begun, and the report says what not")
     return parser.parse_args(argv)
 
 
-def _words(known: Sequence[str]):  # type: ignore[no-untyped-def]
+def _words(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     def words(text: str) -> tuple[str, ...]:
         given = tuple(text.split(","))
         if unknown := set(given) - set(known):

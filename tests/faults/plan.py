@@ -123,7 +123,7 @@ def _faults(kind: str, chance: random.Random, seconds: float) -> tuple[PlannedFa
     names = _TIMED[kind]
     if not names:
         return ()
-    faults = []
+    faults: list[PlannedFault] = []
     at = chance.uniform(1, min(spacing, 5))
     while at < seconds or len(faults) < len(names):
         name, lasts = names[len(faults) % len(names)]

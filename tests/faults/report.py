@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ class Outcome(NamedTuple):
     violations: tuple[str, ...]
 
 
-class Part(NamedTuple):
+_NOTHING = Outcome(0, 0, 0, ())
+
+
+@dataclass(frozen=True)
+class Part:
     """One kind of fault. `skipped` says why nothing was tried; `notes` what else is to be known."""
 
     kind: str
-    orders: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    outcome: Outcome = Outcome(0, 0, 0, ())
+    orders: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    outcome: Outcome = _NOTHING
     skipped: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0

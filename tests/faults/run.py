@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from tests.faults.events import kill_after_every_event
+from tests.faults.events import AT_ONCE, kill_after_every_event
 from tests.faults.plan import KINDS, make_plan
 from tests.faults.report import Part, Report
 from tests.faults.rounds import play
@@ -11,6 +12,7 @@ from tests.faults.siege import siege
 from tests.faults.stories import STORIES
 
 Say = Callable[[str], None]
+_SAID_MAX = 10
 
 
 async def run(
@@ -20,6 +22,7 @@ async def run(
     kinds: Sequence[str] = KINDS,
     stories: Sequence[str] = (),
     per_second: float = 2.0,
+    at_once: int = AT_ONCE,
     minutes: float | None = None,
     say: Say = print,
 ) -> Report:
@@ -29,7 +32,7 @@ async def run(
     parts: list[Part] = []
 
     def add(part: Part, began: float) -> None:
-        part = part._replace(seconds=time.monotonic() - began)
+        part = replace(part, seconds=time.monotonic() - began)
         parts.append(part)
         say(
             f"{part.kind}: {part.orders.total()} orders, {part.faults.total()} faults, {len(part.wrong)} violations,"
@@ -48,8 +51,5 @@ async def run(
         if plan.events:
             began = time.monotonic()
             chosen = tuple(story for story in STORIES if not stories or story.__name__ in stories)
-            add(await kill_after_every_event(shop, seed, chosen, plan.events, until=until), began)
+            add(await kill_after_every_event(shop, seed, chosen, plan.events, at_once=at_once, until=until), began)
     return Report(seed, tuple(parts))
-
-
-_SAID_MAX = 10

@@ -1,4 +1,4 @@
-"""Real servers and workers that a fault run breaks: one PostgreSQL on a disk that can be filled, where one may mount."""
+"""Real servers and workers that a fault run breaks; PostgreSQL on a disk that can be filled, where one may mount."""
 
 import asyncio
 import copy
@@ -31,7 +31,7 @@ from tests.shop import Shop
 from usecases.orders import Orders
 from workflows.names import SEARCH_ATTRIBUTES, TASK_QUEUE
 
-TASK_SECONDS = 4.0
+TASK_SECONDS = 5.0
 """Until the engine takes a workflow task from a worker that does not answer; ten in life."""
 
 _DISK_BYTES = 1_500_000_000

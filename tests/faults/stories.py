@@ -317,7 +317,7 @@ async def held_and_moved(teller: Teller) -> Expected:
     await teller.place(line(await teller.lists(), 2))
     await teller.reserved()
     hold = await teller.send("hold", "support", reason="does the street exist?")
-    assert isinstance(hold, Accepted) and hold.id is not None
+    assert isinstance(hold, Accepted)
     address = {"name": "A. L.", "line1": "1 New Road", "city": "Salem", "country": "US"}
     await teller.send("change_address", "customer", ship_to=address)
     await teller.send("release_hold", "support", hold_id=hold.id)
@@ -407,7 +407,7 @@ async def wrongs(shop: Shop, told: Sequence[Told]) -> list[str]:
 
 async def _wrongs(told: Told, kinds: Sequence[str]) -> list[str]:
     teller, expected, result, in_order = told
-    due_mails = expected.mails
+    due_mails: Sequence[str] = expected.mails
     if not in_order:
         due_mails, kinds = ([one for one in some if not one.startswith(_PASSING)] for some in (due_mails, kinds))
     order_id, shop = teller.order_id, teller.shop

@@ -1,6 +1,7 @@
 """People and programs that send a message more than once, too early, or by another door."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -60,10 +61,8 @@ class Stutterer(Teller):
         self._count("message too early", 2)
 
     async def _refused_or_nothing(self, sending: Any) -> None:
-        try:
+        with suppress(Refused, OrderClosed, OrderConflict):
             await sending
-        except (Refused, OrderClosed, OrderConflict):
-            pass
 
     def _count(self, what: str, times: int = 1) -> None:
         self.shop.injected[what] += times  # type: ignore[attr-defined]

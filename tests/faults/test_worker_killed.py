@@ -10,9 +10,9 @@ import pytest
 from tests.faults.shop import BesiegedShop, all_mails_are_sent, besieged_shop, copies, history, task_timeouts, where
 from tests.faults.stories import LOST_PARCELS, STORIES, Teller, Told, told_of, wrongs
 
-KILLS = 20
-ORDERS = 45
-ARRIVAL_SECONDS = 75.0
+KILLS = 10
+ORDERS = 28
+ARRIVAL_SECONDS = 38.0
 END_SECONDS = 120
 
 

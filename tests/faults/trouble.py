@@ -19,6 +19,7 @@ import worker
 from adapters.simulation import share
 from domain.mails import MailUnavailable
 from domain.requests import Unavailable
+from usecases.outbox import OrderSignals
 
 HANG_SECONDS = 11.0
 """Longer than a step at an outside party may take: it is tried again while the first try goes on, and is done late."""
@@ -120,7 +121,7 @@ def _key(args: tuple[Any, ...]) -> str:
 class UnreliableMessages:
     """Satisfies `usecases.outbox.Signals`: every message arrives, some of them more than once or after later ones."""
 
-    def __init__(self, real: worker.OrderSignals, trouble: Trouble) -> None:
+    def __init__(self, real: OrderSignals, trouble: Trouble) -> None:
         self._real = real
         self._trouble = trouble
         self._overtaken: set[str] = set()
@@ -155,5 +156,3 @@ class UnreliableMessages:
     async def _later(self, order_id: str, name: str, body: dict[str, Any], seconds: float) -> str:
         await asyncio.sleep(seconds)
         return await self._real.signal(order_id, name, body)
-
-
