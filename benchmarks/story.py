@@ -75,7 +75,7 @@ async def play(orders: Orders, order_id: str, sellers: tuple[str, ...], pause: P
     await _confirmed(orders, order_id)
     for seller in sellers:
         await pause()
-        await orders.update(order_id, "pack", _pack(seller))
+        await orders.update(order_id, "pack", pack(seller))
         await pause()
         await orders.update(order_id, "ship", _ship(seller))
     for seller in sellers:
@@ -103,7 +103,7 @@ async def _confirmed(orders: Orders, order_id: str) -> None:
                 return
 
 
-def _pack(seller: str) -> Body:
+def pack(seller: str) -> Body:
     contents = [{"line_id": seller, "sku": _sku(seller), "quantity": 1}]
     return {"by": f"seller:{seller}", "fulfillment_id": f"{seller}-1", "parcels": [{"contents": contents}]}
 

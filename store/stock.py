@@ -27,8 +27,9 @@ from store.tables.stock import effects, stock
 class Stock:
     """`activities.ports.StockStore`. Each call is one transaction, with the progress that belongs to it.
 
-    Locks are taken in one order everywhere, so that no two calls can wait for each other: levels by location, seller
-    and SKU, then backorders by the time of placing, then the order's own rows. The progress is saved at a repeated
+    Locks are taken in one order everywhere, so that no two calls can wait for each other: the order's own rows, then
+    levels by location, seller and SKU, then backorders by the time of placing. Levels come late because all buyers of
+    a SKU share them: nobody waits for one while somebody else's rows are written. The progress is saved at a repeated
     call too: the worker may have died before and come to know more since.
     """
 
@@ -37,9 +38,8 @@ class Stock:
 
     async def reserve(self, order_id: str, effect: Reserve, progress: Progress | None) -> Reservation:
         async with self._database.transaction() as connection:
-            reservation = await _reserve(connection, order_id, effect)
             await _save(connection, progress)
-        return reservation
+            return await _reserve(connection, order_id, effect)
 
     async def release(
         self, order_id: str, key: str, items: tuple[StockItem, ...], missing: bool, progress: Progress | None
@@ -51,35 +51,34 @@ class Stock:
             for item in items
         ]
         async with self._database.transaction() as connection:
+            await _save(connection, progress)
             if await move_stock(connection, movements) and not missing:
                 await allocate_to_waiting(connection, {(i.location, i.seller, i.sku) for i in items})
-            await _save(connection, progress)
 
     async def hand_over(self, order_id: str, key: str, items: tuple[StockItem, ...], progress: Progress | None) -> None:
         movements = [_movement(order_id, key, item, "handed_over", on_hand=-item.quantity) for item in items]
         async with self._database.transaction() as connection:
-            await move_stock(connection, movements)
             await _save(connection, progress)
+            await move_stock(connection, movements)
 
     async def register_backorder(
         self, order_id: str, key: str, want: Want, placed_at: datetime, progress: Progress | None
     ) -> None:
         async with self._database.transaction() as connection:
+            await _save(connection, progress)
             # Units may have come in since they were found short, and nobody would offer them again.
             levels = await _lock_levels(connection, want)
             if await insert_backorder(connection, order_id, key, want, placed_at):
                 # Where the seller has just missed them they are not, whatever the level says; what comes in later is.
                 await allocate_to_waiting(connection, [level for level in levels if level[0] not in want.barred])
-            await _save(connection, progress)
 
     async def cancel_backorder(
         self, order_id: str, key: str, backorder_key: str, progress: Progress | None
     ) -> tuple[BackorderAllocation, ...]:
         async with self._database.transaction() as connection:
-            await stop_backorder(connection, backorder_key)
-            allocations = await allocations_of(connection, backorder_key)
             await _save(connection, progress)
-        return allocations
+            await stop_backorder(connection, backorder_key)
+            return await allocations_of(connection, backorder_key)
 
 
 async def _save(connection: AsyncConnection, progress: Progress | None) -> None:
