@@ -1,8 +1,8 @@
 """Very many orders open at once, waiting for their sellers: what they take while nothing happens, then all packed.
 
 `python -m benchmarks.open_orders [--orders 20000] [--workers 1] [--cached 1000]`, on embedded servers of its own: idle
-without orders, placing, idle with all of them open, half of them packed in a burst, the other half while the workers are
-stopped and started again. Exit code 0 where every order was packed and everything adds up.
+without orders, placing, idle with all of them open, half of them packed in a burst, the other half while the workers
+are stopped and started again. Exit code 0 where every order was packed and everything adds up.
 """
 
 import argparse

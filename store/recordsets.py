@@ -8,17 +8,22 @@ from typing import Any
 
 from sqlalchemy import CTE, Column, ColumnElement, Table, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
-from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.sql.selectable import Subquery
 
 from store.tables.stock import effects
 
 
-def recordset(name: str, columns: Iterable[Column[Any]]) -> TableValuedAlias:
-    """The rows of the JSON array that is given as the parameter `name`."""
+def recordset(name: str, columns: Iterable[Column[Any]]) -> Subquery:
+    """The rows of the JSON array that is given as the parameter `name`.
+
+    PostgreSQL takes any such array for a hundred rows, and for so many it reads a table of some thousands whole. The
+    limit cuts nothing off: it tells the planner how many there are, or to expect ten where it plans for any array.
+    """
     typed = [column(c.name, c.type) for c in columns]
-    rows = func.jsonb_to_recordset(bindparam(name, type_=JSONB)).table_valued(*typed)
+    array = bindparam(name, type_=JSONB)
+    rows = func.jsonb_to_recordset(array).table_valued(*typed).render_derived("given", with_types=True)
     # Not under the name of a table that may stand beside them.
-    return rows.render_derived(f"given_{name}", with_types=True)
+    return select(rows).limit(func.jsonb_array_length(array)).subquery(f"given_{name}")
 
 
 def insert_rows(

@@ -1,5 +1,6 @@
 """A small shop for the tests of the store: sellers, their locations, and orders that are one call long."""
 
+from copy import copy
 from datetime import UTC, datetime
 from itertools import count
 
@@ -32,6 +33,13 @@ class Shop:
         self.near, self.far, self.network = f"near{number}", f"far{number}", f"fba{number}"
         self.orders, self.stock, self.inventory = Orders(database), Stock(database), Inventory(database)
         self._on_hand = {self.near: near, self.far: far, self.network: network}
+
+    def on(self, database: Database) -> "Shop":
+        """The same shop, by other connections."""
+        same = copy(self)
+        same.database = database
+        same.orders, same.stock, same.inventory = Orders(database), Stock(database), Inventory(database)
+        return same
 
     async def open(self) -> "Shop":
         refused = await self.inventory.load(self.catalog())
