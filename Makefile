@@ -13,11 +13,11 @@ ROOTS := worker.py starter.py
 # Only what is there yet.
 CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
 
-.PHONY: help env demo screenshots up backup restore lint check test faults bench lock clean temporal
+.PHONY: help env demo screenshots up backup restore lint check test faults bench bench-oversell bench-open bench-growth lock clean temporal
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 env: .venv/.made ## Create or refresh the environment from requirements.lock
 
@@ -53,6 +53,17 @@ faults: env temporal ## Break everything under thousands of orders: half an hour
 
 bench: env temporal ## Count what an order costs
 	$(RUN) -m benchmarks
+
+bench-oversell: env temporal ## 200 buyers for the last 50 units, many rounds, and what a reservation costs: 15 minutes
+	$(RUN) -m benchmarks.oversell
+	$(RUN) -m benchmarks.oversold_orders
+	$(RUN) -m benchmarks.reservations
+
+bench-open: env temporal ## 20,000 orders open at once, idle, packed in a burst, workers restarted: an hour and a half
+	$(RUN) -m benchmarks.open_orders
+
+bench-growth: env temporal ## What an order costs in databases of 1,000, 10,000 and 50,000 orders: five minutes
+	$(RUN) -m benchmarks.growth
 
 # Before the tests and not in them: it takes minutes once, and pytest would keep what it says to itself.
 temporal: env

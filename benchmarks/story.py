@@ -18,7 +18,7 @@ CARRIER_WORDS = ("in_transit", "out_for_delivery", "delivered")
 
 # UPS's own examples: typed by the seller, so their checksums are checked.
 _NUMBERS = {"acme": "1Z5R89390357567127", "birch": "1Z879E930346834440"}
-_PRICE = 1000
+PRICE = 1000
 _UNITS = 1_000_000
 _ASK_AGAIN_SECONDS_MIN = 0.1
 _ASK_AGAIN_SECONDS_MAX = 2.0
@@ -35,13 +35,13 @@ async def open_shop(database: Database) -> None:
         "sellers": [
             {"seller": seller, "name": seller.title(), "email": f"orders@{seller}.example"} for seller in SELLERS
         ],
-        "locations": [{"location": _location(seller), "seller": seller, "profile": profile} for seller in SELLERS],
+        "locations": [{"location": location(seller), "seller": seller, "profile": profile} for seller in SELLERS],
         "listings": [
-            {"seller": seller, "sku": _sku(seller), "title": "Mug", "unit_price": _PRICE, "currency": "USD"}
+            {"seller": seller, "sku": sku(seller), "title": "Mug", "unit_price": PRICE, "currency": "USD"}
             for seller in SELLERS
         ],
         "stock": [
-            {"location": _location(seller), "seller": seller, "sku": _sku(seller), "on_hand": _UNITS}
+            {"location": location(seller), "seller": seller, "sku": sku(seller), "on_hand": _UNITS}
             for seller in SELLERS
         ],
     }
@@ -51,7 +51,7 @@ async def open_shop(database: Database) -> None:
 
 def body(order_id: str, sellers: tuple[str, ...]) -> Body:
     lines = [
-        {"line_id": seller, "sku": _sku(seller), "quantity": 1, "unit_price": _PRICE, "seller": seller}
+        {"line_id": seller, "sku": sku(seller), "quantity": 1, "unit_price": PRICE, "seller": seller}
         for seller in sellers
     ]
     return {
@@ -60,7 +60,7 @@ def body(order_id: str, sellers: tuple[str, ...]) -> Body:
         "ship_to": {"name": "Ada Lovelace", "line1": "12 Mill Street", "city": "Springfield", "country": "US"},
         "currency": "USD",
         "lines": lines,
-        "payments": [{"token": "tok_visa", "amount": _PRICE * len(sellers)}],
+        "payments": [{"token": "tok_visa", "amount": PRICE * len(sellers)}],
     }
 
 
@@ -77,14 +77,14 @@ async def play(orders: Orders, order_id: str, sellers: tuple[str, ...], pause: P
         await pause()
         await orders.update(order_id, "pack", pack(seller))
         await pause()
-        await orders.update(order_id, "ship", _ship(seller))
+        await orders.update(order_id, "ship", ship(seller))
     for seller in sellers:
         for word in CARRIER_WORDS:
             await pause()
-            await orders.signal(order_id, "carrier_event", _event(seller, word))
+            await orders.signal(order_id, "carrier_event", event(seller, word))
     result = await orders.result(order_id)
     assert result.status == "Delivered", result
-    assert result.captured == _PRICE * len(sellers), result
+    assert result.captured == PRICE * len(sellers), result
 
 
 async def _confirmed(orders: Orders, order_id: str) -> None:
@@ -104,11 +104,11 @@ async def _confirmed(orders: Orders, order_id: str) -> None:
 
 
 def pack(seller: str) -> Body:
-    contents = [{"line_id": seller, "sku": _sku(seller), "quantity": 1}]
+    contents = [{"line_id": seller, "sku": sku(seller), "quantity": 1}]
     return {"by": f"seller:{seller}", "fulfillment_id": f"{seller}-1", "parcels": [{"contents": contents}]}
 
 
-def _ship(seller: str) -> Body:
+def ship(seller: str) -> Body:
     return {
         "by": f"seller:{seller}",
         "fulfillment_id": f"{seller}-1",
@@ -117,7 +117,7 @@ def _ship(seller: str) -> Body:
     }
 
 
-def _event(seller: str, word: str) -> Body:
+def event(seller: str, word: str) -> Body:
     return {
         "event_id": f"{seller}-{word}",
         "parcel_id": f"{seller}-1-p1",
@@ -126,9 +126,9 @@ def _event(seller: str, word: str) -> Body:
     }
 
 
-def _sku(seller: str) -> str:
+def sku(seller: str) -> str:
     return f"MUG-{seller.upper()}"
 
 
-def _location(seller: str) -> str:
+def location(seller: str) -> str:
     return f"{seller.upper()}-1"

@@ -1,10 +1,12 @@
-"""Some rounds of 200 buyers for the last 50 units from several processes; and the checks find what they are for."""
+"""Buyers for the last units, from several processes and as whole orders; and the checks find what they are for."""
 
 from datetime import UTC, datetime, timedelta
 
+from benchmarks import oversold_orders
 from benchmarks.buyers import Move
 from benchmarks.oversell import Level, Waiting, not_sold_out, out_of_turn, play, wrong_levels, wrongly_refused
 from localstack.stack import Stack
+from localstack.worker_process import wait_until_ready
 from store.migrations import migrate
 
 _STOCK = {("near", "mug"): 2}
@@ -21,6 +23,24 @@ async def test_nothing_is_oversold_and_nothing_is_left_that_was_wanted(stack: St
     assert report.moves["reserved"] > 4 * 50
     assert all(report.moves[what] for what in ("refused", "released", "handed_over", "received", "waits"))
     assert report.allocated > 0
+
+
+async def test_whole_orders_on_two_workers_are_confirmed_or_told_and_all_end(stack: Stack) -> None:
+    workers = [stack.worker({"OPENORDERS_CARRIER": "manual"}) for _ in range(2)]
+    try:
+        for process in workers:
+            process.start()
+        for process in workers:
+            wait_until_ready(process)
+        counts, wrong = await oversold_orders.play(stack, rounds=1, buyers=20, units=5, seed=20261128)
+    finally:
+        for process in workers:
+            process.stop()
+    assert wrong == []
+    assert counts["orders"] == 20
+    assert counts["refused"] == 15
+    assert counts["served"] > 0
+    assert counts["ended Delivered"] >= 5
 
 
 # -- a check that finds nothing may be one that cannot -----------------------------------
