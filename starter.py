@@ -434,6 +434,23 @@ async def _key_revoke(arguments: _Arguments) -> int:
     return OK
 
 
+async def _erase(arguments: _Arguments) -> int:
+    from store.erasure import Erasures
+    from usecases.erasure import Erasure
+
+    if (arguments.order is None) == (arguments.customer is None):
+        raise InvalidMessage("give an order, or --customer")
+    async with _database() as database:
+        erasure = Erasure(Erasures(database), await connect())
+        if arguments.order is not None:
+            rows = [await erasure.order(arguments.order, arguments.by)]
+        else:
+            rows = [*await erasure.customer(arguments.customer, arguments.by)]
+    shown = [row.model_dump(mode="json") for row in rows]
+    _show(arguments, shown, _table(shown))
+    return REFUSED if any(row.outcome == "open" for row in rows) else OK
+
+
 async def _encryption_key(arguments: _Arguments) -> int:
     """For OPENORDERS_ENCRYPTION_KEYS; nothing is kept of it."""
     key_id = arguments.key_id or f"{datetime.now(UTC):%Y-%m-%d}"
@@ -691,6 +708,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_stock_commands(commands.add_parser("stock", help="Load, receive, correct or show stock."), common)
     _add_insights_commands(commands.add_parser("insights", help="Show reports, or count for them now."), common)
     _add_key_commands(commands.add_parser("key", help="Make, list or revoke keys to the API and the pages."), common)
+    erase = add("erase", _erase, "Erase the person behind an ended order, or behind all of a customer's, for good.")
+    erase.add_argument("order", nargs="?", metavar="ORDER", help="the order id")
+    erase.add_argument("--customer", metavar="ID", help="all ended orders of this customer")
+    erase.add_argument("--by", default="support", help="who did it, for the timeline; support by default")
     encryption_key = add("encryption-key", _encryption_key, "Make a key for OPENORDERS_ENCRYPTION_KEYS.")
     encryption_key.add_argument("key_id", nargs="?", metavar="ID", help="its id; the date by default")
     check = add("check", _check, "Ask the database whether all units and money add up; prints what does not.")

@@ -57,10 +57,11 @@ Moment = Annotated[
 class Frozen(BaseModel):
     """State and internal payloads: unknown fields are ignored, so that builds can differ."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # An error of ours ends in a log, which must not tell what somebody's order holds.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Body(BaseModel):
     """What comes from outside: unknown fields are refused and `"2"` is no number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)

@@ -9,7 +9,7 @@ from domain.placing import Address
 from store.database import Database
 from store.grouping import Grouped
 from store.tables.catalog import sellers
-from store.tables.orders import order_contacts
+from store.tables.orders import order_contacts, orders
 
 
 class Contacts:
@@ -56,3 +56,9 @@ class Contacts:
                 part: Address.model_validate(address) for part, address in row.earlier_addresses.items()
             },
         )
+
+    async def is_erased(self, order_id: str) -> bool:
+        """Whether nobody is to be told anything of the order any more."""
+        query = select(orders.c.order_id).where(orders.c.order_id == order_id, orders.c.erased_at.is_not(None))
+        async with self._database.statement() as connection:
+            return (await connection.scalar(query)) is not None

@@ -20,6 +20,8 @@ def set_up_logging(settings: Settings) -> None:
     handler.setFormatter(_JsonLines() if settings.log_json else _Lines())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Below that the SDK logs every refusal with its text, which may repeat what somebody has typed.
+    logging.getLogger("temporalio").setLevel(max(logging.INFO, logging.getLogger().level))
     # As fields and not as a dictionary at the end of the text.
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False

@@ -62,6 +62,8 @@ orders = Table(
     # Server time of the newest write; in no index, so that writing it stays cheap.
     Column("saved_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("ix_orders_open_by_id", "order_id", postgresql_where=text("NOT closed")),
+    # When what tells of the person was erased, on request; server time.
+    Column("erased_at", DateTime(timezone=True)),
     # One for each way in which people list orders: the newest first, the most urgent first.
     Index(None, "placed_at", "order_id"),
     Index(None, "status", "placed_at", "order_id"),
@@ -104,7 +106,7 @@ order_contacts = Table(
     Column("earlier_addresses", JSONB, nullable=False, server_default=text("'{}'")),
     Index("ix_order_contacts_email", func.lower(text("email"))),
 )
-"""All personal data of an order, and nothing else holds any: erasing it is one row."""
+"""Who the customer is. Texts that people type (notes, reasons, who signed) may tell of them too: `store.erasure`."""
 
 # For the beginning of a name, in any collation.
 Index(

@@ -66,7 +66,7 @@ async def follow_link(request: Request, token: str, services: UseServices) -> Re
 async def _own_order(request: Request, order_id: Annotated[OrderId, Path()], services: UseServices) -> str:
     """The same answer for an order that is not there and for one that this browser has no link to."""
     allowed = services.signatures.read("order-link", request.cookies.get(COOKIE, ""))
-    if allowed != order_id:
+    if allowed != order_id or await services.contacts.is_erased(order_id):
         raise not_found("Please open the link in one of the mails about your order: it leads here.")
     return order_id
 

@@ -1,0 +1,138 @@
+"""Erasure on request: nothing of the person is left in rows or histories, and what accounts and insights need is."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
+
+from store.erasure import ERASED, Erasures
+from store.identities import violations
+from store.insights.refreshing import Refreshing
+from tests.shop import Shop, line
+from usecases.erasure import Erasure
+from usecases.errors import OrderNotFound, Refused
+from usecases.insights_refresher import bring_up_to_date
+
+CANARIES = ("zebulon", "quagmire", "xylophone", "tumbolia", "wimbleton", "kumquat", "card-4111")
+ADDRESS = {
+    "name": "Zebulon Quagmire",
+    "line1": "77 Xylophone Lane",
+    "city": "Tumbolia",
+    "country": "US",
+    "region": "CA",
+}
+
+
+async def marked(shop: Shop, customer: str) -> str:
+    """An order whose customer can be found again, with notes, another address, a refusal and an issue."""
+    body = shop.body(line(await shop.lists(9), 2), ship_to=ADDRESS)
+    body["customer"] = {"id": customer, "name": "Zebulon Quagmire", "email": "zebulon@quagmire.example"}
+    body["payments"][0]["token"] = "card-4111"
+    order_id = await shop.place(body)
+    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    await shop.update(order_id, "note", text="kumquats for Zebulon")
+    await shop.update(
+        order_id, "change_address", ship_to=ADDRESS | {"line1": "1 Wimbleton", "line2": "Xylophone"}, reason="kumquat"
+    )
+    await shop.orders.signal(order_id, "cancel", {"fulfillment_id": "kumquat"})
+    return order_id
+
+
+async def delivered(shop: Shop, customer: str) -> str:
+    order_id = await marked(shop, customer)
+    await shop.packs(order_id)
+    await shop.ships(order_id)
+    await shop.carrier_says(order_id, "in_transit", location="Tumbolia", note="kumquat")
+    await shop.carrier_says(order_id, "delivered", signed_by="Zebulon", location="Tumbolia")
+    await shop.ended(order_id)
+    await shop.mails(order_id, 5)
+    return order_id
+
+
+async def rows(shop: Shop) -> dict[str, str]:
+    """All tables as text, as a dump has them; without the book of the simulated payment provider, another party."""
+    found = {}
+    async with shop.database.statement() as connection:
+        tables = await connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+        for table in tables.all():
+            if not table.startswith("sandbox_"):
+                content = await connection.scalars(text(f'SELECT CAST("{table}" AS text) FROM "{table}"'))
+                found[table] = "\n".join(content.all()).lower()
+    return found
+
+
+def found_in(places: dict[str, str]) -> list[tuple[str, str]]:
+    return [(table, word) for table, content in places.items() for word in CANARIES if word in content]
+
+
+async def insights(shop: Shop) -> list[Any]:
+    counts = Refreshing(shop.database, "UTC")
+    await counts.rebuild()
+    await bring_up_to_date(counts)
+    async with shop.database.statement() as connection:
+        found = await connection.execute(text("SELECT CAST(daily_counts AS text) FROM daily_counts ORDER BY 1"))
+        return list(found.scalars())
+
+
+async def gone(handle: WorkflowHandle[Any, Any]) -> bool:
+    for _ in range(300):
+        try:
+            await handle.describe()
+        except RPCError:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def test_nothing_of_the_person_is_left_and_accounts_still_add_up(shop: Shop) -> None:
+    customer = f"c-{uuid4().hex[:8]}"
+    order_id = await delivered(shop, customer)
+    cancelled = await marked(shop, customer)
+    await shop.update(cancelled, "cancel", by="customer", reason="kumquat")
+    await shop.ended(cancelled)
+    await shop.mails(cancelled, 3)
+    assert {word for _, word in found_in(await rows(shop))} == set(CANARIES), "the search can see"
+    counted = await insights(shop)
+    accounts = [await shop.views.order(one) for one in (order_id, cancelled)]
+    handle = shop.handle(order_id)
+
+    erasure = Erasure(Erasures(shop.database), shop.client)
+    assert [row.outcome for row in await erasure.customer(customer, "support/ann")] == ["erased"] * 2
+    assert found_in(await rows(shop)) == []
+    assert await gone(handle)
+    assert await insights(shop) == counted
+    assert await violations(shop.database) == []
+    for before in accounts:
+        assert before is not None
+        after = await shop.views.order(before.order.order_id)
+        assert after is not None
+        assert (after.order, after.lines, after.totals) == (before.order, before.lines, before.totals)
+    entries = await shop.views.timeline(order_id)
+    assert [(e.what, e.who, e.summary) for e in entries if e.what == "erased"] == [
+        ("erased", "support/ann", "Personal data was erased")
+    ]
+    assert {e.summary for e in entries if e.what == "note"} == {ERASED}
+
+    left = await rows(shop)
+    assert [row.outcome for row in await erasure.customer(customer, "support/ann")] == ["erased_before"] * 2
+    assert await rows(shop) == left
+
+
+async def test_an_open_order_and_an_unknown_one_are_refused(shop: Shop) -> None:
+    customer = f"c-{uuid4().hex[:8]}"
+    order_id = await marked(shop, customer)
+    erasure = Erasure(Erasures(shop.database), shop.client)
+    with pytest.raises(Refused, match="is open"):
+        await erasure.order(order_id, "support")
+    assert [row.outcome for row in await erasure.customer(customer, "support")] == ["open"]
+    assert ("order_contacts", "zebulon") in found_in(await rows(shop))
+    with pytest.raises(OrderNotFound):
+        await erasure.order("no-such-order", "support")
+    with pytest.raises(OrderNotFound):
+        await erasure.customer("nobody", "support")
+    await shop.update(order_id, "cancel")
+    await shop.ended(order_id)

@@ -1,0 +1,68 @@
+"""Erasure on request: the person behind ended orders is forgotten here and in Temporal; what accounts need stays."""
+
+from typing import Protocol
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from store.erasure import ErasureRow
+from usecases.errors import OrderNotFound, Refused, Unreachable
+from usecases.orders import RPC_TIMEOUT
+from workflows.names import workflow_id
+
+
+class ErasureStore(Protocol):
+    async def of_customer(self, customer_id: str) -> tuple[str, ...]: ...
+
+    async def erase(self, order_id: str, by: str) -> ErasureRow: ...
+
+
+class Erasure:
+    """Given again it does what is left to do, and harms nothing."""
+
+    def __init__(self, store: ErasureStore, client: Client) -> None:
+        self._store = store
+        self._client = client
+
+    async def order(self, order_id: str, by: str) -> ErasureRow:
+        """Raises `OrderNotFound`, `Refused` for an order that is open, and `Unreachable`."""
+        row = await self._store.erase(order_id, by)
+        if row.outcome == "unknown":
+            raise OrderNotFound(f"there is no order {order_id!r}")
+        if row.outcome == "open":
+            raise Refused(f"order {order_id!r} is open: cancel it, or erase it when it has ended")
+        await self._forget(order_id)
+        return row
+
+    async def customer(self, customer_id: str, by: str) -> tuple[ErasureRow, ...]:
+        """All orders of a customer that have ended; the open ones are in the answer too, as `open`.
+
+        Raises `OrderNotFound` and `Unreachable`.
+        """
+        order_ids = await self._store.of_customer(customer_id)
+        if not order_ids:
+            raise OrderNotFound(f"there is no order of the customer {customer_id!r}")
+        rows = []
+        for order_id in order_ids:
+            row = await self._store.erase(order_id, by)
+            if row.outcome != "open":
+                await self._forget(order_id)
+            rows.append(row)
+        return tuple(rows)
+
+    async def _forget(self, order_id: str) -> None:
+        """Delete every run of the order that Temporal still keeps; none is running, since the order has ended."""
+        try:
+            query = f'WorkflowId = "{workflow_id(order_id)}"'
+            runs = [run.run_id async for run in self._client.list_workflows(query)]
+            for run_id in runs:
+                execution = WorkflowExecution(workflow_id=workflow_id(order_id), run_id=run_id)
+                request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=execution)
+                await self._client.workflow_service.delete_workflow_execution(request, timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise Unreachable(
+                    f"Temporal: {error.message}; its histories may still be there: give it again"
+                ) from None
