@@ -1,7 +1,7 @@
 """`make backup` and `make restore`: both databases of `make up`, copied while orders are open, and put back.
 
 Temporal's is copied first. Then PostgreSQL can only be ahead of it, never behind: an order takes up rows that are ahead
-(docs/decisions/0018), and can make up no rows that were lost.
+(docs/decisions/0018-rows-all-or-none.md), and can make up no rows that were lost.
 """
 
 import argparse
