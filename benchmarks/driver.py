@@ -32,7 +32,11 @@ async def drive(what: str, count: int, at_once: int, prefix: str) -> float:
     async def order(name: str) -> None:
         await story.play(orders, name, story.SELLERS[: int(what)], _no_pause)
 
-    play: Play = empty if what == "empty" else order
+    return await all_played(empty if what == "empty" else order, count, at_once, prefix)
+
+
+async def all_played(play: Play, count: int, at_once: int, prefix: str) -> float:
+    """The seconds that it took."""
     slots = asyncio.Semaphore(at_once)
 
     async def one(number: int) -> None:

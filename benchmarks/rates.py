@@ -19,7 +19,7 @@ EMPTY = "empty"
 AT_ONCE = 20
 """Orders under way at a time: enough to keep two cores busy, few enough that no message waits long."""
 
-_WARM_UP = 10
+WARM_UP = 10
 _IDLE_SECONDS = 3.0
 _PATIENCE_SECONDS = 300
 
@@ -30,10 +30,12 @@ class Cpu(NamedTuple):
     temporal: float
     worker: float
     postgres: float
+    temporal_database: float = 0.0
+    """The production server's own PostgreSQL; the development server keeps its state itself."""
 
     @property
     def total(self) -> float:
-        return self.temporal + self.worker + self.postgres
+        return sum(self)
 
     def __sub__(self, other: "Cpu") -> "Cpu":
         return Cpu(*(mine - its for mine, its in zip(self, other, strict=True)))
@@ -99,8 +101,8 @@ def _empty_worker(stack: Stack) -> Iterator[ManagedProcess]:
 def _warm_up(stack: Stack) -> None:
     """Pools filled, code compiled, statements planned."""
     for what in (EMPTY, "1", "2"):
-        _drive(stack, what, _WARM_UP, f"warm-up-{what}")
-    _wait_for_mails(stack, _WARM_UP * sum(story.mails_of(story.SELLERS[:number]) for number in (1, 2)))
+        _drive(stack, what, WARM_UP, f"warm-up-{what}")
+    _wait_for_mails(stack, WARM_UP * sum(story.mails_of(story.SELLERS[:number]) for number in (1, 2)))
 
 
 def _rate(stack: Stack, what: str, count: int, workers: list[ManagedProcess]) -> Rate:
@@ -127,12 +129,12 @@ def _idle(stack: Stack, workers: list[ManagedProcess]) -> Cpu:
 
 
 def _cpu(stack: Stack, workers: list[ManagedProcess]) -> Cpu:
-    assert stack.temporal.process is not None
     assert stack.postgres.process is not None
     return Cpu(
-        temporal=cpu_seconds(stack.temporal.process.pid),
+        temporal=cpu_seconds(stack.temporal.pid),
         worker=sum(cpu_seconds(worker.pid) for worker in workers),
         postgres=cpu_seconds(stack.postgres.process.pid),
+        temporal_database=cpu_seconds(database) if (database := stack.temporal.database_pid) else 0.0,
     )
 
 

@@ -65,7 +65,7 @@ def rates_table(rates: Rates) -> str:
             (
                 _name(rate),
                 f"{rate.per_second:.1f}",
-                *(f"{rate.cpu_ms(seconds):.1f}" for seconds in (*rate.cpu, rate.cpu.total)),
+                *(f"{rate.cpu_ms(seconds):.1f}" for seconds in (*rate.cpu[:3], rate.cpu.total)),
                 f"{_ratio(rate, rates.empty):.1f} x CPU",
             )
         )

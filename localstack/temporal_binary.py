@@ -5,16 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from localstack.errors import LocalStackError
-from localstack.locks import file_lock
-from localstack.process import ManagedProcess
+from localstack.go_build import Say, go_install, only_one, unfinished
 
 SETTING = "OPENORDERS_TEMPORAL_BIN"
 SERVER_MIN = (1, 29)
@@ -22,9 +18,7 @@ SERVER_MIN = (1, 29)
 # The newest release that `go install` accepts: later ones carry replace directives, which it refuses.
 CLI_VERSION = "1.5.1"
 _MODULE = f"github.com/temporalio/cli/cmd/temporal@v{CLI_VERSION}"
-_SIGN_OF_LIFE_SECONDS = 10
-
-Say = Callable[[str], None]
+_WHAT = "the Temporal server"
 
 
 def find_temporal(environ: Mapping[str, str] = os.environ, say: Say = print) -> Path:
@@ -46,7 +40,7 @@ def find_temporal(environ: Mapping[str, str] = os.environ, say: Say = print) -> 
     cached = home / "temporal"
     if cached.exists() and refusal_of(cached) is None:
         return cached
-    with _only_one(home, say):
+    with only_one(home, _WHAT, say):
         # Whoever held the lock before us may have made it.
         if cached.exists() and refusal_of(cached) is None:
             return cached
@@ -92,70 +86,21 @@ def refusal_of(binary: Path) -> str | None:
     return None
 
 
-@contextmanager
-def _only_one(home: Path, say: Say) -> Iterator[None]:
-    def waiting() -> None:
-        say("Another process is building the Temporal server: waiting for it.")
-
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with file_lock(home / "lock", waiting):
-            yield
-    except PermissionError as error:
-        raise LocalStackError(
-            f"cannot write to the cache: {error}. Set OPENORDERS_CACHE to a folder of yours"
-        ) from error
-
-
 def _make_whole(
     make: "Callable[[Path, Mapping[str, str], Say], Path]", cached: Path, environ: Mapping[str, str], say: Say
 ) -> None:
-    """Make the program elsewhere and move it into place when it has been seen to work: no half one is ever found."""
-    for leftover in cached.parent.glob("unfinished-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    unfinished = Path(tempfile.mkdtemp(dir=cached.parent, prefix="unfinished-"))
-    try:
-        made = make(unfinished, environ, say)
+    """Make the program elsewhere and move it into place when it has been seen to work."""
+    with unfinished(cached.parent) as folder:
+        made = make(folder, environ, say)
         if refusal := refusal_of(made):
             raise LocalStackError(refusal)
         made.chmod(0o755)
         made.replace(cached)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _build(into: Path, environ: Mapping[str, str], say: Say) -> Path:
-    go = shutil.which("go", path=environ.get("PATH"))
-    if go is None:
-        raise LocalStackError("Go is not installed, so the Temporal server cannot be built")
-    say("Building the Temporal server with Go. This is done once and takes 2 to 6 minutes.")
-    log = into.parent / "build.log"
-    log.unlink(missing_ok=True)
-    # GOTOOLCHAIN: an older Go must say that it is too old and not fetch another compiler on the quiet.
-    build = ManagedProcess(
-        "go install",
-        [go, "install", "-v", _MODULE],
-        log,
-        environ={**environ, "GOTOOLCHAIN": "local", "GOBIN": str(into)},
-    )
-    started = time.monotonic()
-    try:
-        build.start()
-        while not build.ends_within(_SIGN_OF_LIFE_SECONDS):
-            fetched, compiled = _progress(log)
-            say(f"  {time.monotonic() - started:4.0f} s: {fetched} modules fetched, {compiled} packages compiled")
-    finally:
-        build.kill_group()
-    if build.exit_code != 0:
-        raise LocalStackError(f"building the Temporal server failed; {log} ends:\n{build.log_tail()}")
-    say(f"Built the Temporal server in {time.monotonic() - started:.0f} s.")
+    go_install(_MODULE, into, _WHAT, "2 to 6", environ, say)
     return into / "temporal"
-
-
-def _progress(log: Path) -> tuple[int, int]:
-    lines = log.read_text(errors="replace").splitlines()
-    fetched = sum(line.startswith("go: downloading") for line in lines)
-    return fetched, sum(not line.startswith("go: ") for line in lines)
 
 
 def _download(into: Path, _: Mapping[str, str], say: Say) -> Path:
