@@ -54,7 +54,7 @@ faults: env temporal ## Break everything under thousands of orders: half an hour
 bench: env temporal ## Count what an order costs
 	$(RUN) -m benchmarks
 
-bench-oversell: env temporal ## 200 buyers for the last 50 units, many rounds, and what a reservation costs: 15 minutes
+bench-oversell: env temporal ## 200 buyers for the last 50 units, many rounds, and what a reservation costs: half an hour
 	$(RUN) -m benchmarks.oversell
 	$(RUN) -m benchmarks.oversold_orders
 	$(RUN) -m benchmarks.reservations
