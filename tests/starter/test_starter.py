@@ -1,5 +1,6 @@
 """Each command for real: a story from checkout to doorstep, then every exit code."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 
 from domain.messages import QUERIES
 from localstack.worker_process import CHECKOUT
@@ -216,3 +218,23 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(starter: Terminal) -> N
         env=starter.stack.environment,
     )
     assert (piped.returncode, piped.stderr) == (0, b"")
+
+
+def test_reconcile_says_what_it_would_do_and_what_it_did(starter: Terminal) -> None:
+    starter("place", "-", stdin=fresh("ended-by-hand"))
+    starter.until("packing_list", "ended-by-hand", "--fulfillment-id", "acme-1", path="seller", value="acme")
+
+    async def terminate() -> None:
+        client = await Client.connect(starter.stack.temporal.address)
+        await client.get_workflow_handle("order:ended-by-hand").terminate(reason="tried out")
+
+    asyncio.run(terminate())
+    planned = starter("reconcile", "--dry-run", "--grace", "0", "--json").json
+    assert (planned["dry_run"], planned["taken_up"]) == (True, 1)
+    assert "taken_up ended-by-hand" in planned["orders"]
+    done = starter("reconcile", "--grace", "0")
+    assert done.code == 0, done
+    assert "taken_up ended-by-hand" in done.out
+    assert starter.until("status", "ended-by-hand", path="closed", value=True)["status"] == "Canceled"
+    assert re.search(r"reconciliation +taken_up", starter("timeline", "ended-by-hand").out)
+    assert starter("reconcile", "--at-most", "0").code == 2

@@ -11,6 +11,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.service import RPCError
+from temporalio.worker import Replayer
 
 from domain.effects import Reserve, Want
 from domain.placing import Channel
@@ -20,6 +21,9 @@ from domain.timeline import Entry
 from store.stock import Stock
 from tests.shop import Shop, line
 from usecases.reconciliation import reconcile, register_schedule, schedule_id
+from worker import workflow_runner
+from workflows.arguments import ARGUMENTS
+from workflows.order import OrderWorkflow
 
 WHY = "placed by a script that ran wild"
 
@@ -163,6 +167,8 @@ async def test_a_parcel_on_its_way_is_followed_to_the_door(shop: Shop) -> None:
     assert (await _ends_and_adds_up(shop, order_id)).status == "Delivered"
     result = await shop.orders.result(order_id)
     assert (result.units, result.captured, result.voided) == ({"delivered": 2, "cancelled": 1}, 2000, 1000)
+    replayer = Replayer(workflows=[OrderWorkflow], data_converter=ARGUMENTS, workflow_runner=workflow_runner())
+    await replayer.replay_workflow(await shop.handle(order_id).fetch_history())
 
 
 def _scan(status: str) -> str:
