@@ -118,9 +118,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.on_hand += change
             self.serve()
 
-    @rule(quantity=st.integers(1, 4))
-    def place_and_reserve(self, quantity: int) -> None:
-        """What is short waits for stock."""
+    @rule(quantity=st.integers(1, 4), charged=st.integers(0, 2_000))
+    def place_and_reserve(self, quantity: int, charged: int) -> None:
+        """Most are paid for at once, and some of it charged."""
         shop = self.shop
         order = self.do(shop.placed(quantity, at=NOON + timedelta(minutes=len(self.orders))))
         held = Held(order, quantity)
@@ -131,6 +131,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.repeatable.append(lambda: self.do(shop.reserve(order)))
         self.reserved += taken
         self.orders.append(held)
+        if charged:
+            for kind, amount in ((MoveKind.AUTHORIZE, None), (MoveKind.CAPTURE, charged)):
+                self.plan(held, kind, amount)
+                while held.under_way:
+                    self.answer(held, held.under_way[0], refused=False)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
@@ -228,39 +233,39 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(data=st.data(), kind=st.sampled_from(list(MoveKind)), amount=st.integers(1, 1500))
     def plan_money(self, data: st.DataObject, kind: MoveKind, amount: int) -> None:
-        """Never more than there is, what is under way counted as done."""
         held = data.draw(st.sampled_from(self.orders))
-        asked = amount if kind in (MoveKind.CAPTURE, MoveKind.REFUND) else None
+        # A second authorization before the first is settled asks anew, and no order ever does that.
+        if kind is not MoveKind.AUTHORIZE or not any(move.kind is kind for move in held.under_way):
+            self.plan(held, kind, amount if kind in (MoveKind.CAPTURE, MoveKind.REFUND) else None)
+
+    def plan(self, held: Held, kind: MoveKind, amount: int | None) -> None:
+        """Never more than there is, what is under way counted as done."""
         key = f"{held.order.order_id}:{kind}:{next(_numbers)}"
-        moves = self.do(self.payments.plan(held.order.order_id, key, kind, asked))
-        match kind:
-            case MoveKind.AUTHORIZE:
-                # A second plan before the first is settled asks anew: its key is another one at the provider.
-                expected = 0 if held.asked else 500 * held.quantity
-            case MoveKind.CAPTURE:
-                expected = min(amount, held.open)
-            case MoveKind.REFUND:
-                expected = min(amount, held.refundable)
-            case MoveKind.VOID:
-                expected = held.open
-        if kind is MoveKind.AUTHORIZE and any(move.kind is kind for move in held.under_way):
-            return
-        assert sum(move.amount for move in moves) == expected, (kind, moves)
+        expected = {
+            MoveKind.AUTHORIZE: 0 if held.asked else 500 * held.quantity,
+            MoveKind.CAPTURE: min(amount or 0, held.open),
+            MoveKind.REFUND: min(amount or 0, held.refundable),
+            MoveKind.VOID: held.open,
+        }
+        moves = self.do(self.payments.plan(held.order.order_id, key, kind, amount))
+        assert sum(move.amount for move in moves) == expected[kind], (kind, moves)
         held.under_way += moves
-        held.plans.append((key, kind, asked, moves))
+        held.plans.append((key, kind, amount, moves))
 
     @precondition(lambda self: any(held.under_way for held in self.orders))
     @rule(data=st.data(), refused=st.booleans())
     def provider_answers(self, data: st.DataObject, refused: bool) -> None:
-        """The first answer counts, whatever a second one says."""
         held = data.draw(st.sampled_from([held for held in self.orders if held.under_way]))
-        move = held.under_way.pop(data.draw(st.integers(0, len(held.under_way) - 1)))
-        refused = refused and move.kind is not MoveKind.AUTHORIZE
+        move = data.draw(st.sampled_from(held.under_way))
+        self.answer(held, move, refused=refused and move.kind is not MoveKind.AUTHORIZE)
+
+    def answer(self, held: Held, move: PaymentMove, *, refused: bool) -> None:
+        """The first answer counts, whatever a second one says."""
+        held.under_way.remove(move)
         outcome = ProviderOutcome(refused_because="no") if refused else ProviderOutcome(reference=move.key)
         self.do(self.payments.settle(move, outcome))
         self.do(self.payments.settle(move, ProviderOutcome(refused_because="too late")))
-        if move.kind is MoveKind.AUTHORIZE:
-            held.asked = True
+        held.asked |= move.kind is MoveKind.AUTHORIZE
         if not refused:
             word = {"authorize": "authorized", "capture": "captured", "refund": "refunded", "void": "voided"}[move.kind]
             held.money[word] += move.amount
