@@ -58,6 +58,7 @@ from usecases.temporal import connect
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second, and most commands need none
     from store.database import Database
+    from usecases.builds import Builds, Routing
     from usecases.replay import Progress
     from usecases.replay_report import ReplayReport
 
@@ -461,6 +462,61 @@ async def _encryption_key(arguments: _Arguments) -> int:
     return OK
 
 
+async def _build_show(arguments: _Arguments) -> int:
+    async with _builds(arguments) as builds:
+        routing, polling = await builds.routing(), await builds.polling()
+    seen: dict[str | None, datetime | None] = {}
+    seen.update((routing.builds if routing else {}).items())
+    if routing is None or routing.current is None or None in polling:
+        seen[None] = None
+    rows = [
+        {
+            "build": build or "none",
+            "orders": _given(routing, build),
+            "first_seen": since and since.isoformat(timespec="seconds"),
+            "last_asked": polling[build].isoformat(timespec="seconds") if build in polling else None,
+        }
+        for build, since in seen.items()
+    ]
+    _show(arguments, rows, _table(rows))
+    return OK
+
+
+def _given(routing: "Routing | None", build: str | None) -> str:
+    """Which orders the build is given."""
+    ramping = routing.ramping if routing else None
+    current = routing.current if routing else None
+    if ramping is not None and routing is not None and build in (current, ramping):
+        return f"{routing.ramp_percent if build == ramping else 100 - routing.ramp_percent:g} %"
+    return "all" if build == current else "none"
+
+
+async def _build_current(arguments: _Arguments) -> int:
+    if (arguments.build is None) == (not arguments.none):
+        raise InvalidMessage("build: give a build id, or --none for workers without one")
+    async with _builds(arguments) as builds:
+        await builds.make_current(arguments.build, force=arguments.force)
+    who = f"build {arguments.build} gets" if arguments.build else "workers without a build id get"
+    _show(arguments, {"current": arguments.build}, f"{who} all orders from now on, new and open ones")
+    return OK
+
+
+async def _build_ramp(arguments: _Arguments) -> int:
+    async with _builds(arguments) as builds:
+        await builds.ramp(arguments.build if arguments.percent else None, arguments.percent)
+    answer = {"ramping": arguments.build if arguments.percent else None, "percent": arguments.percent}
+    _show(arguments, answer, f"build {arguments.build} gets {arguments.percent:g} % of the orders, new and open ones")
+    return OK
+
+
+@asynccontextmanager
+async def _builds(arguments: _Arguments) -> AsyncIterator["Builds"]:
+    from usecases.builds import Builds
+
+    timeout = timedelta(seconds=arguments.timeout)
+    yield Builds(await connect(connect_timeout=timeout), timeout=timeout)
+
+
 async def _insights_refresh(arguments: _Arguments) -> int:
     """With `rebuild` everything is counted anew."""
     from store.insights.refreshing import Refreshing
@@ -714,6 +770,7 @@ def _parser() -> argparse.ArgumentParser:
     erase.add_argument("--by", default="support", help="who did it, for the timeline; support by default")
     encryption_key = add("encryption-key", _encryption_key, "Make a key for OPENORDERS_ENCRYPTION_KEYS.")
     encryption_key.add_argument("key_id", nargs="?", metavar="ID", help="its id; the date by default")
+    _add_build_commands(commands.add_parser("build", help="Which build of the worker gets the orders."), common)
     check = add("check", _check, "Ask the database whether all units and money add up; prints what does not.")
     check.add_argument("--order", help="one order only")
     check.add_argument("--moving", action="store_true", help="only what holds in the middle of any step")
@@ -819,6 +876,24 @@ def _add_insights_commands(insights: argparse.ArgumentParser, common: argparse.A
     rebuild.set_defaults(rebuild=True)
 
 
+def _add_build_commands(build: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    commands = build.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, run: _Command, says: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[common], help=says, description=says)
+        command.set_defaults(run=run)
+        return command
+
+    add("show", _build_show, "Builds, which orders each gets, and when its workers last asked for some.")
+    current = add("current", _build_current, "Give all orders, new and open ones, to a build (OPENORDERS_BUILD_ID).")
+    current.add_argument("build", nargs="?", metavar="BUILD")
+    current.add_argument("--none", action="store_true", help="to workers without a build id")
+    current.add_argument("--force", action="store_true", help="also where no worker of the build runs")
+    ramp = add("ramp", _build_ramp, "Give a share of the orders, new and open ones, to a build; 0 takes them back.")
+    ramp.add_argument("build", metavar="BUILD")
+    ramp.add_argument("percent", type=_percent, metavar="PERCENT")
+
+
 def _add_key_commands(keys: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     commands = keys.add_subparsers(metavar="COMMAND", required=True)
     create = commands.add_parser("create", parents=[common], help="Make a key; it is shown once.")
@@ -843,6 +918,13 @@ def _factor(text: str) -> float:
     value = float(text)
     if not 1 <= value <= TIME_FACTOR_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and {TIME_FACTOR_MAX:g}")
+    return value
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 100, not {text}")
     return value
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -21,7 +22,7 @@ from temporalio.runtime import (
     TelemetryConfig,
     TelemetryFilter,
 )
-from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.inventory import InventoryActivities
@@ -50,6 +51,7 @@ from store.sandbox import NetworkSandboxBook, PaymentSandboxBook
 from store.stock import Stock
 from store.taking_up import TakingUp
 from usecases import health
+from usecases.builds import Builds, follow
 from usecases.errors import Unreachable
 from usecases.health import Health
 from usecases.insights_refresher import InsightsRefresher
@@ -65,7 +67,7 @@ from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
 from usecases.tracing import tracing
 from workflows.arguments import reading_anything
-from workflows.names import TASK_QUEUE, queue_of
+from workflows.names import DEPLOYMENT, TASK_QUEUE, queue_of
 from workflows.order import OrderWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.unknown import UnknownWorkflow
@@ -112,6 +114,8 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
     inventory = InventoryActivities(Stock(database))
     take_up = TakeUpActivities(TakingUp(database))
     reconcile = ReconcileActivities(Reconciling(database), OrderWorkflows(client, task_queue))
+    # The same for all four, so that a step of an order goes to the build that asked for it.
+    deployment = _deployment(settings.build_id)
     # One that hangs fills its own slots and stops nobody else.
     parties = {
         "payments": _methods(payments),
@@ -134,6 +138,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1),
         graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=deployment,
     )
     outside = [
         Worker(
@@ -144,6 +149,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
             max_concurrent_activities=settings.party_slots,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1),
             graceful_shutdown_timeout=timedelta(seconds=5),
+            deployment_config=deployment,
         )
         for party, activities in parties.items()
     ]
@@ -176,6 +182,17 @@ def workflow_runner(*, traced: bool = False) -> SandboxedWorkflowRunner:
     """The sandbox that orders run in in tests, and are replayed in: it refuses what is not deterministic."""
     passed = (*_PASSED_THROUGH, "opentelemetry") if traced else _PASSED_THROUGH
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
+
+
+def _deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
+    """Orders move to the current build by themselves: pinned ones would keep old workers for weeks."""
+    if build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
 
 
 def _carrier(settings: Settings, messages: Messages) -> ManualCarrier | SimulatedCarrier:
@@ -257,10 +274,14 @@ async def run(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         open_orders = build(client, settings, traced=traces is not None)
         async with watched(open_orders, settings), running(open_orders):
-            logger.info("ready", extra={"task_queue": TASK_QUEUE, "pid": os.getpid()})
+            logger.info(
+                "ready", extra={"task_queue": TASK_QUEUE, "pid": os.getpid(), "build": settings.build_id or "none"}
+            )
             print("openorders worker: ready", flush=True)
+            following = asyncio.create_task(follow(Builds(client), settings.build_id), name="builds")
             await stop.wait()
             open_orders.health.stopping = True
+            await _end(following)
 
 
 def _runtime(settings: Settings) -> Runtime:

@@ -1,5 +1,6 @@
 """All settings: `OPENORDERS_*` in the environment, or in the file that `make up` writes for other terminals."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,15 @@ def _readable_keys(text: SecretStr) -> SecretStr:
 def _none_if_empty(value: Any) -> Any:
     """A compose file passes on what is not set as an empty text."""
     return None if value == "" else value
+
+
+def _build_id(text: str | None) -> str | None:
+    """Compose files hand on an empty variable where none is set."""
+    if not text:
+        return None
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is None:
+        raise ValueError("must be letters, digits, '.', '_' or '-', at most 64 of them, such as a commit's id")
+    return text
 
 
 class EncryptionSettings(BaseSettings):
@@ -132,6 +142,9 @@ class Settings(EncryptionSettings):
     carrier_scenarios: CarrierScenarios = ALL_ON_TIME
     network_scenarios: NetworkScenarios = ALL_COMPLETE
     """Who meets which fate in the simulations, as JSON; see `adapters.simulation.Scenarios`."""
+
+    build_id: Annotated[str | None, AfterValidator(_build_id)] = None
+    """Names the code that a worker runs, such as a commit: Temporal then gives orders to the current build alone."""
 
     cached_orders_max: Annotated[int, Field(ge=0, le=100_000)] = 1_000
     """Open orders that a worker keeps in memory, about 70 to 115 KB each; the rest are replayed when needed."""

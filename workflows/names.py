@@ -6,6 +6,8 @@ from temporalio.common import SearchAttributeKey
 
 WORKFLOW: Final = "OrderWorkflow"
 TASK_QUEUE: Final = "openorders"
+DEPLOYMENT: Final = "openorders"
+"""Of which all builds of the worker are versions, for Temporal."""
 
 ORDER_STATUS = SearchAttributeKey.for_keyword("OrderStatus")
 ORDER_CUSTOMER = SearchAttributeKey.for_keyword("OrderCustomer")
