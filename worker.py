@@ -42,7 +42,7 @@ from store.database import Database
 from store.gauges import Gauges
 from store.insights.refreshing import Refreshing
 from store.messages import Messages
-from store.migrations import migrate, schema_trouble
+from store.migrations import SchemaTooNew, migrate, schema_trouble
 from store.orders import Orders
 from store.outbox import Outbox
 from store.payments import Payments
@@ -307,7 +307,7 @@ def main() -> int:
         settings = load_settings()
         set_up_logging(settings)
         asyncio.run(run(settings))
-    except (BadSettings, Unreachable, Unavailable) as error:
+    except (BadSettings, Unreachable, Unavailable, SchemaTooNew) as error:
         print(f"worker: {error}", file=sys.stderr)
         return 1
     return 0

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from domain.requests import Unavailable
 from store.database import Database
-from store.migrations import migrate, schema_trouble
+from store.migrations import SchemaTooNew, migrate, schema_trouble
 from usecases.errors import Unreachable
 from usecases.health import Health, schema, temporal
 from usecases.logs import set_up_logging
@@ -102,7 +102,7 @@ def main() -> int:
         set_up_logging(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
-    except (BadSettings, Unreachable, Unavailable) as error:
+    except (BadSettings, Unreachable, Unavailable, SchemaTooNew) as error:
         print(f"web: {error}", file=sys.stderr)
         return 1
     return 0

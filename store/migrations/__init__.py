@@ -1,5 +1,7 @@
 """The schema's history, kept by Alembic and run from code: no ini file, no command to remember."""
 
+import asyncio
+import logging
 from functools import cache
 from pathlib import Path
 
@@ -8,48 +10,97 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, NullPool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from store.database import Database, plain_url, unavailable
+
+logger = logging.getLogger("openorders.migrations")
 
 _LOCK = 4_201_042
 """Any number that nobody else in this database locks."""
 
+_SCHEMA = """
+    SELECT (SELECT version_num FROM alembic_version), obj_description(CAST('alembic_version' AS regclass), 'pg_class')
+"""
+"""The revision that the database is of, and the oldest code that can live with it, where that was ever noted."""
+
+_WAIT_SECONDS = 0.2
+_LOCK_TIMEOUT_MS = 5_000
+"""What a migration waits for a table. Whoever comes later for the same table stands behind it, so it gives up early."""
+
+
+class SchemaTooNew(Exception):
+    """The database was changed so that this code cannot live with it any more; a newer build must run."""
+
 
 async def migrate(url: str | SecretStr) -> None:
-    """Bring the schema up to date. Workers that start side by side wait for the first one and find nothing to do."""
+    """Bring the schema up to date. Workers that start side by side wait for the first one and find nothing to do.
+
+    A schema that is ahead of this code is left as it is: the build before restarts while a new one rolls out, or comes
+    back after it. Raises `SchemaTooNew` where a contracting migration has taken away what this code needs, and
+    `Unavailable` where PostgreSQL does not answer, or somebody holds a table for too long.
+    """
     engine = create_async_engine(plain_url(url), poolclass=NullPool, hide_parameters=True)
     try:
         with unavailable():
-            async with engine.begin() as connection:
-                # Held until the commit of the whole upgrade: a schema half made is never seen.
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-                await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+            async with engine.connect() as connection:
+                await _lock(connection)
+                if await connection.run_sync(_is_behind):
+                    await connection.run_sync(_upgrade)
     finally:
-        await engine.dispose()
+        await engine.dispose()  # which lets the lock go
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    """Of the session, since a migration may commit in its middle. Asked for again and again: a statement that waited
+    for it would hold up an index that another worker makes concurrently, which waits for all statements to end.
+    """
+    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+        await connection.commit()
+        await asyncio.sleep(_WAIT_SECONDS)
+    await connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
+    await connection.commit()
+
+
+def _is_behind(connection: Connection) -> bool:
+    """Whether there is anything to do. Revisions are numbers with leading zeros, so that later ones sort behind."""
+    there = connection.scalar(text("SELECT to_regclass('alembic_version')"))
+    revision, needed = connection.execute(text(_SCHEMA)).one() if there else (None, None)
+    connection.commit()
+    if reason := _too_new(revision, needed):
+        raise SchemaTooNew(reason)
+    if revision is None or revision in revisions():
+        return revision != head()
+    logger.warning("the schema is ahead of this code, and left as it is", extra={"schema": revision, "code": head()})
+    return False
+
+
+def _too_new(revision: str | None, needed: str | None) -> str | None:
+    if needed is not None and head() < needed:
+        return f"the schema of the database is {revision} and needs code of {needed} or later, not of {head()}"
+    if revision is not None and revision not in revisions() and revision < head():
+        return f"the schema of the database is {revision}, which no release up to {head()} has had"
+    return None
+
+
+def _upgrade(connection: Connection) -> None:
+    """Each migration in a transaction of its own, with what it takes away written down in the same one."""
+    command.upgrade(_config(connection), "head")
+    connection.commit()
 
 
 async def schema_trouble(database: Database) -> str | None:
-    """Why this code cannot work on the schema as it is; None where it can.
+    """Why this code cannot work on the schema as it is; None where it can, be the schema ahead of it.
 
-    A schema of a later version than ours is fine: migrations only add, until no worker of before is left.
     Raises `Unavailable`.
     """
     async with database.statement() as connection:
         if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
             return "the database has no schema"
-        found: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-    head, earlier = _revisions()
-    return f"the schema is at revision {found}, this version needs {head}" if found in earlier else None
-
-
-@cache
-def _revisions() -> tuple[str, frozenset[str]]:
-    """The newest that this code knows, and all before it."""
-    scripts = ScriptDirectory(str(Path(__file__).parent))
-    head = scripts.get_current_head()
-    assert head is not None, "a schema without any revision"
-    return head, frozenset(one.revision for one in scripts.walk_revisions()) - {head}
+        revision, needed = (await connection.execute(text(_SCHEMA))).one()
+    return _too_new(revision, needed) or (
+        f"the schema is at revision {revision}, this version needs {head()}" if revision in revisions()[:-1] else None
+    )
 
 
 async def write_revision(url: str | SecretStr, message: str, revision: str) -> None:
@@ -60,6 +111,18 @@ async def write_revision(url: str | SecretStr, message: str, revision: str) -> N
             lambda sync: command.revision(_config(sync), message, autogenerate=True, rev_id=revision)
         )
     await engine.dispose()
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """All that this code knows, oldest first."""
+    script = ScriptDirectory(str(Path(__file__).parent))
+    return tuple(reversed([one.revision for one in script.walk_revisions()]))
+
+
+def head() -> str:
+    """The newest revision that this code knows."""
+    return revisions()[-1]
 
 
 def _config(connection: Connection) -> Config:

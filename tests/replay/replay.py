@@ -16,6 +16,7 @@ from temporalio.worker import Replayer
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.append(str(CHECKOUT))  # behind PYTHONPATH, by which another checkout's code can be tried
 
+from usecases.process import end_process  # noqa: E402
 from worker import workflow_runner  # noqa: E402
 from workflows.arguments import ARGUMENTS  # noqa: E402
 from workflows.order import OrderWorkflow  # noqa: E402
@@ -57,4 +58,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end_process(main(sys.argv[1:]))
