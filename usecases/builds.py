@@ -6,7 +6,7 @@ its build is current, or a share of them while it ramps.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ _POLLED_LATELY = timedelta(minutes=2)
 
 _LOOK_SECONDS = 30.0
 _SOON_SECONDS = 0.5
+_TRIES = 10
 _Status = RPCStatusCode
 
 
@@ -114,10 +115,11 @@ class Builds:
             ignore_missing_task_queues=force,
             allow_no_pollers=force,
         )
-        try:
-            await self._client.workflow_service.set_worker_deployment_current_version(request, timeout=self._timeout)
-        except RPCError as error:
-            raise _told(error) from error
+        service = self._client.workflow_service
+        await self._set(
+            lambda: service.set_worker_deployment_current_version(request, timeout=self._timeout),
+            patient=not conflict_token,
+        )
 
     async def ramp(self, build_id: str | None, percent: float) -> None:
         """So many percent of the orders, new and open, chosen by their ids, go to the build; 0 takes it all back."""
@@ -128,8 +130,21 @@ class Builds:
             percentage=percent,
             identity=self._client.identity,
         )
+        service = self._client.workflow_service
+        await self._set(lambda: service.set_worker_deployment_ramping_version(request, timeout=self._timeout))
+
+    async def _set(self, ask: Callable[[], Awaitable[object]], *, patient: bool = True) -> None:
+        """The queues of a worker that has just started are taken up one after another; until then it is refused."""
+        for _ in range(_TRIES if patient else 0):
+            try:
+                await ask()
+                return
+            except RPCError as error:
+                if error.status is not _Status.FAILED_PRECONDITION:
+                    raise _told(error) from error
+                await asyncio.sleep(_SOON_SECONDS)
         try:
-            await self._client.workflow_service.set_worker_deployment_ramping_version(request, timeout=self._timeout)
+            await ask()
         except RPCError as error:
             raise _told(error) from error
 

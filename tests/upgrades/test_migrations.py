@@ -56,7 +56,9 @@ EXPAND = [
             revision=EXPANDED,
             before=HEAD,
             marks="",
-            upgrade='op.add_column("outbox", sa.Column("tries", sa.Integer(), nullable=False, server_default="0"))',
+            upgrade="""op.add_column("outbox", sa.Column("tries", sa.Integer(), nullable=False, server_default="0"))
+    with op.get_context().autocommit_block():
+        op.create_index("ix_outbox_tries", "outbox", ["tries"], postgresql_concurrently=True)""",
         ),
     ),
 ]
