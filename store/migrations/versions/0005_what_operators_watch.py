@@ -10,17 +10,27 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_orders_open",
-        "orders",
-        ["status"],
-        unique=False,
-        postgresql_include=["recorded_at", "placed_at", "factor", "ship_by", "promised_at"],
-        postgresql_where=sa.text("NOT closed"),
-    )
-    op.create_index(
-        "ix_outbox_failed", "outbox", ["kind"], unique=False, postgresql_where=sa.text("failed_at IS NOT NULL")
-    )
+    # Orders are written meanwhile. One that was cut short has left an index that is not valid.
+    with op.get_context().autocommit_block():
+        for name, table in (("ix_orders_open", "orders"), ("ix_outbox_failed", "outbox")):
+            op.drop_index(name, table_name=table, if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "ix_orders_open",
+            "orders",
+            ["status"],
+            unique=False,
+            postgresql_include=["recorded_at", "placed_at", "factor", "ship_by", "promised_at"],
+            postgresql_where=sa.text("NOT closed"),
+            postgresql_concurrently=True,
+        )
+        op.create_index(
+            "ix_outbox_failed",
+            "outbox",
+            ["kind"],
+            unique=False,
+            postgresql_where=sa.text("failed_at IS NOT NULL"),
+            postgresql_concurrently=True,
+        )
 
 
 def downgrade() -> None:
