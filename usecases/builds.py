@@ -140,7 +140,7 @@ class Builds:
                 await ask()
                 return
             except RPCError as error:
-                if error.status is not _Status.FAILED_PRECONDITION:
+                if error.status not in (_Status.FAILED_PRECONDITION, _Status.NOT_FOUND):
                     raise _told(error) from error
                 await asyncio.sleep(_SOON_SECONDS)
         try:
