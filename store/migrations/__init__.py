@@ -63,7 +63,7 @@ async def _lock(connection: AsyncConnection) -> None:
 
 
 def _is_behind(connection: Connection) -> bool:
-    """Whether there is anything to do. Revisions are numbers with leading zeros, so that later ones sort behind."""
+    """Whether there is anything to do. Revisions are numbers: one that is unknown and higher is ahead."""
     there = connection.scalar(text("SELECT to_regclass('alembic_version')"))
     revision, needed = connection.execute(text(_SCHEMA)).one() if there else (None, None)
     connection.commit()
@@ -76,10 +76,10 @@ def _is_behind(connection: Connection) -> bool:
 
 
 def _too_new(revision: str | None, needed: str | None) -> str | None:
-    if needed is not None and head() < needed:
+    if needed is not None and needed not in revisions():
         return f"the schema of the database is {revision} and needs code of {needed} or later, not of {head()}"
-    if revision is not None and revision not in revisions() and revision < head():
-        return f"the schema of the database is {revision}, which no release up to {head()} has had"
+    if revision is not None and revision not in revisions() and revision < max(revisions()):
+        return f"the schema of the database is {revision}, which no code up to {head()} has had"
     return None
 
 
