@@ -32,15 +32,11 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Death:
-    """After `event` of the history, or after so many activities that were done and not reported.
-
-    With `freezes_before` it stands still (SIGSTOP) as it is to do an activity of this name, until somebody thaws it.
-    """
+    """After `event` of the history, or after so many activities that were done and not reported."""
 
     workflow_id: str
     event: int | None = None
     activity: int | None = None
-    freezes_before: str | None = None
 
 
 def _die() -> None:
@@ -85,9 +81,6 @@ class Gate(Interceptor):
 
     async def before_activity(self) -> None:
         # A local one runs within a workflow task, which adds nothing to the history until it is completed.
-        if activity.info().activity_type == self._death.freezes_before:
-            os.kill(os.getpid(), signal.SIGSTOP)
-            print("went on", flush=True)
         if self._death.event is not None and not activity.info().is_local:
             description = await self._order.describe()
             self.reached(description.history_length)

@@ -79,16 +79,6 @@ class ForkedWorker:
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
 
-    @property
-    def frozen(self) -> bool:
-        """Stands still, by `freeze` or by itself."""
-        assert self._process is not None
-        state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state == "T"
-
-    def says(self, text: str) -> bool:
-        return self.job.log.exists() and text in self.job.log.read_text(errors="replace")
-
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
