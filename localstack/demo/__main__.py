@@ -113,7 +113,7 @@ def _demo(show: Show) -> int:
     stack.remove_leftovers()
     _line("Starting PostgreSQL, Temporal, a mail server, a worker and the web ...")
     with stack, _state_thrown_away(stack):
-        worker, web = stack.worker(_worker_settings(show.programme)), stack.web()
+        worker, web = stack.worker(worker_settings(show.programme)), stack.web()
         for process in (worker, web):
             process.start()
         for process in (worker, web):
@@ -158,7 +158,7 @@ def _remove(stack: Stack) -> None:
         stack.remove()
 
 
-def _worker_settings(programme: Programme) -> dict[str, str]:
+def worker_settings(programme: Programme) -> dict[str, str]:
     """Over whatever a developer has set for other servers."""
     return {
         "OPENORDERS_CARRIER": "simulated",

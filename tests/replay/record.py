@@ -1,23 +1,40 @@
 """Records histories of whole stories from a real server: `python -m tests.replay.record`.
 
-Run it when a version is released, and never edit what it wrote: open orders of that version must
-replay for as long as there may be any. An existing recording is left alone.
+Run it when a story is new and when a version is released, and never edit what it wrote: open orders of that version
+must replay for as long as there may be any. An existing recording is left alone; until a release, `--again`
+makes them all anew.
 """
 
+import argparse
 import asyncio
-import os
+import re
+import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from localstack.demo.__main__ import worker_settings
+from localstack.demo.performance import Performance
+from localstack.demo.sample import sample
+from localstack.demo.story import Story as DemoStory
+from localstack.demo.watching import Live
 from localstack.stack import Stack
-from localstack.worker_process import CHECKOUT
+from localstack.worker_process import CHECKOUT, wait_until_ready
+from store.database import Database
 from store.migrations import migrate
+from store.views.order import OrderViews
+from store.views.orders import OrderLists
+from tests.faults.stories import LOST_OVERRIDES, tell
+from tests.faults.stories import STORIES as FAULT_STORIES
+from tests.faults.stories import Story as FaultStory
 from tests.impatient import impatient_server
 from tests.replay.stories import MORE_STORIES, Story, continued_as_new
 from tests.shop import Shop, line, open_shop
+from usecases.orders import Orders
+from usecases.process import end_process
 from workflows.names import SEARCH_ATTRIBUTES
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -107,28 +124,69 @@ STORIES: tuple[Story, ...] = (
 )
 
 
+def recorded_names() -> set[str]:
+    """Of every story that there is: those for recordings, those of the fault tests and those of the demo."""
+    own = {story.__name__ for story in STORIES}
+    return own | {_of_faults(story) for story in FAULT_STORIES} | {_of_demo(story) for story in sample().stories}
+
+
+def _of_faults(story: FaultStory) -> str:
+    return f"faults_{story.__name__}"
+
+
+def _of_demo(story: DemoStory) -> str:
+    return f"demo_{story.order_id}"
+
+
 async def record(stack: Stack, version: str) -> None:
+    """Those that are not there yet."""
+    missing = {name for name in recorded_names() if not list(HISTORIES.glob(f"{version}-{name}.*"))}
     client = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
     urls = [stack.postgres.create_database(name) for name in ("recording", "recording_impatiently")]
     for url in urls:
         await migrate(url)
-    scenarios = {"default": "complete", "overrides": {"*-partial:*": "partial"}}
+    network = {"default": "complete", "overrides": {"*-partial:*": "partial"}}
+    scenarios = {"carrier_scenarios": LOST_OVERRIDES, "network_scenarios": network}
     async with (
         impatient_server(stack.state_dir / "impatient") as impatient,
-        open_shop(stack, client, urls[0], network_scenarios=scenarios) as shop,
+        open_shop(stack, client, urls[0], **scenarios) as shop,
         open_shop(stack, impatient, urls[1]) as impatient_shop,
     ):
         for story in STORIES:
-            if list(HISTORIES.glob(f"{version}-{story.__name__}.*")):
-                continue
-            at = impatient_shop if story is continued_as_new else shop
-            order_id = await story(at)
-            histories = [history async for history in _runs(at, order_id)]
-            for number, history in enumerate(reversed(histories), start=1):
-                run = f".run-{number}" if len(histories) > 1 else ""
-                path = HISTORIES / f"{version}-{story.__name__}{run}.json"
-                path.write_text(history.to_json().replace(f"{CHECKOUT}/", "") + "\n")
-                print(f"{path.name}: {len(history.events)} events")
+            if story.__name__ in missing:
+                at = impatient_shop if story is continued_as_new else shop
+                await _keep(at, await story(at), f"{version}-{story.__name__}")
+        told = await asyncio.gather(*(tell(shop, story) for story in FAULT_STORIES if _of_faults(story) in missing))
+        for one in told:
+            await _keep(shop, one.teller.order_id, f"{version}-faults_{one.teller.order_id.partition('-')[2]}")
+        if any(name.startswith("demo_") for name in missing):
+            for demo_story in await _demo(stack, client):
+                if _of_demo(demo_story) in missing:
+                    await _keep(shop, demo_story.order_id, f"{version}-{_of_demo(demo_story)}")
+
+
+async def _demo(stack: Stack, client: Client) -> tuple[DemoStory, ...]:
+    """Play the demo, with a worker process of its own on the task queue of everybody."""
+    programme = sample()
+    worker = stack.worker(worker_settings(programme))
+    worker.start()
+    wait_until_ready(worker)
+    database = Database(stack.postgres.dsn, pool_size=4)
+    live = Live(OrderLists(database), OrderViews(database), lambda _: None, 4)
+    endings = await Performance(Orders(client), database, live, worker).play(programme)
+    await database.close()
+    worker.stop()
+    assert [ending.troubles for ending in endings if ending.troubles] == []
+    return programme.stories
+
+
+async def _keep(shop: Shop, order_id: str, name: str) -> None:
+    histories = [history async for history in _runs(shop, order_id)]
+    for number, history in enumerate(reversed(histories), start=1):
+        run = f".run-{number}" if len(histories) > 1 else ""
+        path = HISTORIES / f"{name}{run}.json"
+        path.write_text(history.to_json().replace(f"{CHECKOUT}/", "") + "\n")
+        print(f"{path.name}: {len(history.events)} events", flush=True)
 
 
 async def _runs(shop: Shop, order_id: str) -> AsyncIterator[WorkflowHistory]:
@@ -140,12 +198,31 @@ async def _runs(shop: Shop, order_id: str) -> AsyncIterator[WorkflowHistory]:
         run_id = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
 
 
-def main() -> None:
-    version = os.environ.get("OPENORDERS_VERSION", "0.1.0")
-    HISTORIES.mkdir(exist_ok=True)
+def present_version() -> str:
+    """Of the code in the checkout."""
+    return str(tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def released_versions() -> set[str]:
+    """Those with a heading in the changelog."""
+    text = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^## \[?v?(\d+\.\d+\.\d+)", text, flags=re.MULTILINE))
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.replay.record", description=__doc__)
+    parser.add_argument("--again", action="store_true", help="also those that are there, of a version not released yet")
+    again = parser.parse_args(arguments).again
+    version = present_version()
+    if again and version in released_versions():
+        print(f"{version} is released: there may be open orders of it, and its recordings stay", file=sys.stderr)
+        return 1
+    for path in HISTORIES.glob(f"{version}-*.json") if again else ():
+        path.unlink()
     with Stack.temporary(SEARCH_ATTRIBUTES) as stack:
         asyncio.run(record(stack, version))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    end_process(main(sys.argv[1:]))
