@@ -12,7 +12,7 @@ from benchmarks import pages, placing, story
 from benchmarks.commit_check import CommitCheck
 from benchmarks.counts import Counts, counter
 from benchmarks.rates import measure
-from benchmarks.report import HISTORY, counts_table, history_line, placing_table, rates_table
+from benchmarks.report import HISTORY, counts_table, history_line, placing_table, rates_table, waits_table
 from benchmarks.sql_meter import SqlMeter
 from localstack.stack import Stack, ended_by_signals
 from store.migrations import migrate
@@ -27,7 +27,7 @@ _PLACED = 500
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many of each are measured; 0: only count")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], metavar="N", help="worker processes, in turn")
     parser.add_argument("--record", action="store_true", help=f"add a line to {HISTORY.name}")
     parser.add_argument("--pages", type=int, nargs="*", default=[*pages.SIZES], metavar="ORDERS", help="sizes; or none")
     chosen = parser.parse_args()
@@ -37,11 +37,13 @@ def main() -> int:
             return 0
         print(f"\nMeasuring {chosen.orders} of each ...\n", flush=True)
         try:
-            rates = measure(stack, chosen.orders, chosen.workers)
+            rates = [measure(stack, chosen.orders, workers) for workers in chosen.workers]
         except subprocess.CalledProcessError as error:
             print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
             return 1
-        print(rates_table(rates))
+        for measured in rates:
+            print(rates_table(measured), "\n")
+            print(waits_table(measured), "\n", flush=True)
     with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
         print("\nPlacing by HTTP ...\n", flush=True)
         print(placing_table(placing.measure(stack, _PLACED)), flush=True)
@@ -50,7 +52,7 @@ def main() -> int:
         print(pages.pages_table(pages.measure(chosen.pages, lambda line: print(line, flush=True))))
     if chosen.record:
         with HISTORY.open("a") as history:
-            history.write(history_line(counts, rates, datetime.now(UTC).date()))
+            history.write(history_line(counts, rates[0], datetime.now(UTC).date()))
     return 0
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from benchmarks import story
+from benchmarks import latency, story
 from benchmarks.cpu import cpu_seconds
+from benchmarks.latency import Waits
 from localstack.process import ManagedProcess
 from localstack.stack import Stack
 from localstack.worker_process import CHECKOUT, wait_until_ready
@@ -63,6 +64,7 @@ class Rates(NamedTuple):
     empty: Rate
     orders: tuple[Rate, ...]
     workers: int
+    waits: tuple[Waits, ...] = ()
 
 
 def measure(stack: Stack, count: int, workers: int) -> Rates:
@@ -73,11 +75,15 @@ def measure(stack: Stack, count: int, workers: int) -> Rates:
         wait_until_ready(process)
     asyncio.run(_open_shop(stack.postgres.dsn))
     with _empty_worker(stack) as empty_worker:
-        _warm_up(stack)
+        prefix = f"{workers}-"
+        _warm_up(stack, prefix)
         idle = _idle(stack, processes)
-        empty = _rate(stack, EMPTY, count, [empty_worker])
-        orders = tuple(_rate(stack, str(number), count, processes) for number in (1, 2))
-    return Rates(idle, empty, orders, workers)
+        empty = _rate(stack, EMPTY, count, [empty_worker], prefix)
+        orders = tuple(_rate(stack, str(number), count, processes, prefix) for number in (1, 2))
+        waits = latency.measure(stack, count, f"waits-{workers}")
+    for process in processes:
+        process.stop()
+    return Rates(idle, empty, orders, workers, waits)
 
 
 async def _open_shop(dsn: str) -> None:
@@ -98,18 +104,19 @@ def _empty_worker(stack: Stack) -> Iterator[ManagedProcess]:
         process.stop()
 
 
-def _warm_up(stack: Stack) -> None:
+def _warm_up(stack: Stack, prefix: str) -> None:
     """Pools filled, code compiled, statements planned."""
+    mails = _mails(stack)
     for what in (EMPTY, "1", "2"):
-        _drive(stack, what, WARM_UP, f"warm-up-{what}")
-    _wait_for_mails(stack, WARM_UP * sum(story.mails_of(story.SELLERS[:number]) for number in (1, 2)))
+        _drive(stack, what, WARM_UP, f"{prefix}warm-up-{what}")
+    _wait_for_mails(stack, mails + WARM_UP * sum(story.mails_of(story.SELLERS[:number]) for number in (1, 2)))
 
 
-def _rate(stack: Stack, what: str, count: int, workers: list[ManagedProcess]) -> Rate:
+def _rate(stack: Stack, what: str, count: int, workers: list[ManagedProcess], prefix: str = "") -> Rate:
     """CPU is taken until the last mail is out; the clock stops when the last order is closed."""
     mails = _mails(stack)
     before = _cpu(stack, workers)
-    seconds = _drive(stack, what, count, f"rate-{what}")
+    seconds = _drive(stack, what, count, f"{prefix}rate-{what}")
     if what != EMPTY:
         _wait_for_mails(stack, mails + count * story.mails_of(story.SELLERS[: int(what)]))
     return Rate(what, count, seconds, _cpu(stack, workers) - before)
