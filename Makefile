@@ -13,7 +13,7 @@ ROOTS := worker.py starter.py
 # Only what is there yet.
 CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
 
-.PHONY: help env demo screenshots up backup restore lint check test faults bench bench-oversell bench-open bench-growth lock clean temporal
+.PHONY: help env demo screenshots up backup restore lint audit check test faults bench bench-oversell bench-open bench-growth lock clean temporal
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -42,10 +42,13 @@ lint: env
 	$(RUN) -m mypy --strict $(CHECKED)
 	.venv/bin/lint-imports
 
-check: lint ## Lint, types, import rules and domain tests: about a minute, before each commit
+audit: env ## Known vulnerabilities of the locked packages, by pip-audit; OPENORDERS_AUDIT_STRICT=1: all must be known
+	@$(RUN) -m tests.audit
+
+check: lint audit ## Lint, types, import rules, audit and domain tests: about a minute, before each commit
 	$(RUN) -m pytest tests/domain
 
-test: lint temporal ## Everything, on real servers: before each push
+test: lint audit temporal ## Everything, on real servers: before each push
 	$(RUN) -m pytest -n 3 --dist loadfile
 
 faults: env temporal ## Break everything under thousands of orders: half an hour; FAULTS="--orders 200" and others
