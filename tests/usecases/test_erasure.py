@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 from store.erasure import ERASED, Erasures
 from store.identities import violations
 from store.insights.refreshing import Refreshing
-from tests.shop import Shop, line
+from tests.shop import PATIENCE_SECONDS, Shop, line
 from usecases.erasure import Erasure
 from usecases.errors import OrderNotFound, Refused
 from usecases.insights_refresher import bring_up_to_date
@@ -79,7 +79,7 @@ async def insights(shop: Shop) -> list[Any]:
 
 
 async def gone(handle: WorkflowHandle[Any, Any]) -> bool:
-    for _ in range(300):
+    for _ in range(10 * 2 * PATIENCE_SECONDS):  # the server deletes when it finds the time
         try:
             await handle.describe()
         except RPCError:

@@ -71,6 +71,9 @@ FORMS = {
 } | {("POST", f"/seller/{form}") for form in ("chosen", "import", "stock/receive", "stock/correct")}
 """Tried in test_seller_isolation.py and, for what is in an order, below."""
 
+CODEC = {("OPTIONS", "/codec/{action}"), *{("POST", f"/codec/{action}") for action in ("encode", "decode")}}
+"""For backends and support alone: tried in test_codec_server.py, a seller's key among others."""
+
 STOCK = {("POST", "/v1/stock/receipts"), ("POST", "/v1/stock/corrections")}
 
 
@@ -152,7 +155,7 @@ def _filled(path: str, order_id: str, part: str) -> str:
 
 def test_every_route_is_looked_at(site: Site) -> None:
     """A new route has to be put where it belongs, and is tried with the others of its kind then."""
-    looked_at = OPEN_TO_EVERYBODY | BY_COOKIE | {*REFUSED} | MESSAGES | OWN_PART | OWN_LISTS | FORMS | STOCK
+    looked_at = OPEN_TO_EVERYBODY | BY_COOKIE | {*REFUSED} | MESSAGES | OWN_PART | OWN_LISTS | FORMS | STOCK | CODEC
     assert {*routes_of(site.app)} == looked_at
 
 
