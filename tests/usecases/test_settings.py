@@ -57,7 +57,12 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(env_file: Path, mon
 def test_secrets_do_not_show(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URL, "postgresql://u:hunter2@h/db")
     monkeypatch.setenv("OPENORDERS_SMTP_PASSWORD", "hunter3")
-    assert "hunter" not in repr(load_settings())
+    monkeypatch.setenv("OPENORDERS_SECRET_KEY", "hunter4")
+    monkeypatch.setenv("OPENORDERS_ENCRYPTION_KEYS", NEW)
+    settings = load_settings()
+    for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
+        assert "hunter" not in shown
+        assert NEW.partition("=")[2] not in shown
 
 
 def test_temporal_is_found_by_the_file_only_where_the_environment_names_none(tmp_path: Path) -> None:
