@@ -1,6 +1,8 @@
-"""PyPI's advisories as a test has them: pip-audit reaches this over real TLS, as pypi.org behind a proxy."""
+"""PyPI's advisories as a test has them: pip-audit reaches this over real TLS, as its own host behind a proxy."""
 
+import inspect
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pip_audit._service import PyPIService
+
+ASKED = re.findall(r"https://([\w.]+)/pypi/", inspect.getsource(PyPIService.query))[0]
+"""The host that pip-audit asks: it has no setting for it."""
 
 
 @contextmanager
@@ -27,7 +33,7 @@ def advisories(folder: Path, known: Mapping[str, list[dict[str, Any]]]) -> Itera
         protocol_version = "HTTP/1.1"
 
         def do_CONNECT(self) -> None:
-            assert self.path == "pypi.org:443", self.path
+            assert self.path == f"{ASKED}:443", self.path
             self.send_response(200)
             self.end_headers()
             self.connection = context.wrap_socket(self.connection, server_side=True)
@@ -65,9 +71,9 @@ def advisories(folder: Path, known: Mapping[str, list[dict[str, Any]]]) -> Itera
 
 
 def _certificate(folder: Path) -> Path:
-    """One file with a key, and a certificate of pypi.org that this key has signed itself."""
+    """One file with a key, and a certificate of that host which this key has signed itself."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pypi.org")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ASKED)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -77,12 +83,12 @@ def _certificate(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("pypi.org")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(ASKED)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = folder / "pypi.pem"
+    path = folder / "advisories.pem"
     path.write_bytes(private + certificate.public_bytes(pem))
     return path

@@ -44,7 +44,7 @@ class Auditor:
         command = [sys.executable, "-m", "tests.audit", "--lock", "test.lock", "--accepted", "accepted.toml"]
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         kept.pop("OPENORDERS_AUDIT_STRICT", None)
-        # What is cached of pypi.org belongs to nobody else, and nobody else's to this.
+        # What is cached of the real service belongs to nobody else, and nobody else's to this.
         environment = {**kept, "PYTHONPATH": str(CHECKOUT), "PIP_CACHE_DIR": str(self._folder), "PIP_NO_CACHE_DIR": "1"}
         environment |= {"XDG_CACHE_HOME": str(self._folder), **self._environment, **more}
         done = subprocess.run(
