@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ORDERS ?=
 FAULTS ?=
+DOORS ?=
 
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
@@ -13,7 +14,7 @@ ROOTS := worker.py starter.py
 # Only what is there yet.
 CHECKED := $(wildcard $(PACKAGES) $(ROOTS))
 
-.PHONY: help env demo screenshots up backup restore lint audit check test faults bench bench-oversell bench-open bench-growth lock clean temporal
+.PHONY: help env demo screenshots up backup restore lint audit check test faults doors bench bench-oversell bench-open bench-growth lock clean temporal
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -53,6 +54,9 @@ test: lint audit temporal ## Everything, on real servers: before each push
 
 faults: env temporal ## Break everything under thousands of orders: half an hour; FAULTS="--orders 200" and others
 	@$(RUN) -m tests.faults $(FAULTS)
+
+doors: env temporal ## Forged input at every door: two minutes; DOORS="SEED COUNT" for other values
+	@$(RUN) -m tests.doors $(DOORS)
 
 bench: env temporal ## Count what an order costs
 	$(RUN) -m benchmarks

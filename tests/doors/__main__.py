@@ -1,0 +1,16 @@
+"""`python -m tests.doors [SEED [COUNT]]`: at each place COUNT hostile values, or all; ends with 1 if one is let in."""
+
+import asyncio
+import sys
+
+from tests.doors.siege import besiege
+
+
+def main(seed: int = 20261128, count: int = 60) -> int:
+    siege = asyncio.run(besiege(seed, count))
+    print(siege.text())
+    return 1 if siege.report.faults or siege.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))
