@@ -129,7 +129,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
         workflows=[OrderWorkflow, ReconcileWorkflow, UnknownWorkflow],
         activities=[
             *(*_methods(orders), *_methods(inventory), *_methods(take_up), *_methods(reconcile)),
-            payments.authorize_payment,
+            payments.authorize_payment,  # tried here first, as a local activity
         ],
         workflow_runner=workflow_runner(traced=traced) if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         interceptors=counting,

@@ -25,14 +25,7 @@ async def store_step(
     Every step is keyed, so one that timed out locally may well have been done already. Raises `RowsAhead`.
     """
     try:
-        return await workflow.execute_local_activity_method(
-            step,
-            arg,
-            summary=summary or None,
-            start_to_close_timeout=STORE_LOCAL.one_try,
-            schedule_to_close_timeout=STORE_LOCAL.all_tries,
-            retry_policy=STORE_LOCAL.retries,
-        )
+        return await _local_step(step, arg, STORE_LOCAL, summary)
     except FailureError as error:
         _raise_if_ahead(error)
         # A local activity that gave up raises what it failed of itself; only a timeout comes as an ActivityError.
@@ -66,17 +59,23 @@ async def quick_outside_step(
     well have been done. Too many that hang are turned away at once (`activities.few_at_once`), and fill no local slot.
     """
     try:
-        return await workflow.execute_local_activity_method(
-            step,
-            arg,
-            summary=summary or None,
-            start_to_close_timeout=OUTSIDE_LOCAL.one_try,
-            schedule_to_close_timeout=OUTSIDE_LOCAL.all_tries,
-            retry_policy=OUTSIDE_LOCAL.retries,
-        )
+        return await _local_step(step, arg, OUTSIDE_LOCAL, summary)
     except FailureError:
         before_patience()
         return await outside_step(step, arg, patience, summary)
+
+
+async def _local_step(
+    step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, patience: Patience, summary: str
+) -> _Output:
+    return await workflow.execute_local_activity_method(
+        step,
+        arg,
+        summary=summary or None,
+        start_to_close_timeout=patience.one_try,
+        schedule_to_close_timeout=patience.all_tries,
+        retry_policy=patience.retries,
+    )
 
 
 async def outside_step(
