@@ -81,7 +81,7 @@ class Health:
         """From any thread but that of the event loop."""
         live, checks = self.live()
         if not live or self._loop is None:
-            return False, checks if not live else {"run": "starting"}
+            return False, {**checks, "run": "starting"} if live else checks
         if self.stopping:
             return False, {"run": "stopping"}
         asked = asyncio.run_coroutine_threadsafe(self._ask(), self._loop)

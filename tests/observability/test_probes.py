@@ -117,9 +117,9 @@ async def test_each_check_has_its_reason_and_its_time() -> None:
     health = Health({"away": away, "behind": behind, "bug": bug, "hangs": hangs, "well": well})
     running = asyncio.create_task(health.run())
     with _served(health) as address:
-        status, checks = await asyncio.to_thread(probe, address, "readyz")
+        # Asked before the loop has had its first turn, it says that it is starting.
+        checks = await asyncio.to_thread(until, address, "readyz", 503, "hangs")
     running.cancel()
-    assert status == 503
     assert checks == {
         "event_loop": OK,
         "run": OK,
@@ -129,6 +129,12 @@ async def test_each_check_has_its_reason_and_its_time() -> None:
         "hangs": "no answer within 3 s",
         "well": OK,
     }
+
+
+async def test_before_its_loop_has_turned_a_process_lives_and_is_not_ready() -> None:
+    health = Health({})
+    assert health.live() == (True, {"event_loop": OK, "run": OK})
+    assert health.ready() == (False, {"event_loop": OK, "run": "starting"})
 
 
 async def test_a_loop_that_must_run_and_has_ended_is_the_end_of_the_process() -> None:
