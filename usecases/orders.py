@@ -149,15 +149,15 @@ class Orders:
         return None
 
     async def why_refused(self, order_id: str) -> OrderError | None:
-        """Why a new order was refused; None where it was not, or not yet, or nobody knows of it."""
+        """Why an order that has no rows was refused; None where it was not, or not yet, and waits to be recorded.
+
+        Raises `OrderNotFound` where nobody knows of it.
+        """
         handle = self._handle(order_id)
-        try:
-            async with self._calls(order_id):
-                description = await handle.describe(rpc_timeout=self._rpc_timeout)
-                is_refused = description.status is WorkflowExecutionStatus.FAILED
-                return await _why_it_failed(handle) if is_refused else None
-        except OrderNotFound:
-            return None
+        async with self._calls(order_id):
+            description = await handle.describe(rpc_timeout=self._rpc_timeout)
+            is_refused = description.status is WorkflowExecutionStatus.FAILED
+            return await _why_it_failed(handle) if is_refused else None
 
     async def _is_recorded(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """The query is answered after the first step, which is where an order is recorded or refused."""

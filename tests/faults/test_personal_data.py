@@ -32,7 +32,7 @@ from tests.faults.stories import (
     two_sellers,
     wrongs,
 )
-from tests.shop import Body, line
+from tests.shop import PATIENCE_SECONDS, Body, line
 from usecases.keys import new_key
 from workflows.names import SEARCH_ATTRIBUTES
 
@@ -154,8 +154,18 @@ async def _by_the_web(shop: MarkedShop) -> None:
         for bad in (good | {"currency": "Xylophone"}, good | {"ship_to": "Tumbolia"}, "Zebulon"):
             answer = await browser.post("/v1/orders", json=bad, headers=headers)
             assert answer.status_code == 422
-        page = await browser.get(f"/support/orders/{good['order_id']}")
-        assert "Zebulon" in page.text
+        await _shown(browser, f"/support/orders/{good['order_id']}")
+
+
+async def _shown(browser: httpx.AsyncClient, path: str) -> None:
+    """Wait for the rows: the API answers as soon as Temporal has the order."""
+    for _ in range(PATIENCE_SECONDS):
+        page = await browser.get(path)
+        assert page.status_code == 200
+        if "Zebulon" in page.text:
+            return
+        await asyncio.sleep(1)
+    raise AssertionError(page.text)
 
 
 async def _all_of(client: Client) -> dict[str, bytes]:

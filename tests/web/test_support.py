@@ -246,7 +246,7 @@ async def test_one_order_is_shown_whole(site: Site, support: Visitor) -> None:
 
 async def test_it_leads_into_the_temporal_ui_and_to_the_customer_s_other_orders(site: Site, support: Visitor) -> None:
     order_id = await site.shop.placed(line(await site.shop.lists()))
-    page = await support.until(_path(order_id), lambda page: page.status == 200)
+    page = await support.until(_path(order_id), lambda page: "last change" in page.text)
     root = site.shop.settings.temporal_ui_url
     assert f'href="{root}/namespaces/default/workflows/order%3A{order_id}"' in page.html
     assert 'href="/support?q=c-1"' in page.html
@@ -256,6 +256,38 @@ async def test_an_order_that_is_not_there_is_not_found(support: Visitor) -> None
     page = await support.get(_path("nobody"))
     assert (page.status, "There is no order nobody" in page.text) == (404, True)
     assert (await support.get(_path("no%20id"))).status == 422
+
+
+async def test_what_was_just_placed_is_being_recorded_and_what_was_refused_says_why(
+    stack: Stack, client: Client, fresh_database: Callable[[], str]
+) -> None:
+    """On support's page and in the API: neither says that there is no such order."""
+    async with web_alone(stack, client, fresh_database(), temporal_ui_url="http://temporal.example") as site:
+        shop, support = site.shop, await site.signed_in(Scope.SUPPORT)
+        api = await site.api(Scope.SUPPORT)
+        good = shop.body(line(await shop.lists(title="Blue mug")))
+        bad = shop.body(line("NOTHING"))
+        for body in (good, bad):
+            await shop.place(body)
+        order_id = good["order_id"]
+        page = await support.get(_path(order_id))
+        assert (page.status, f"Order {order_id} is being recorded" in page.text) == (200, True)
+        assert '<meta http-equiv="refresh" content="2">' in page.html
+        assert f"workflows/order%3A{order_id}" in page.html
+        assert not [word for word in ("Blue mug", "Ada") if word in page.html]
+        told = await api.get(f"/orders/{order_id}")
+        assert (told.status_code, told.headers["Retry-After"]) == (404, "1")
+        assert told.json()["detail"] == f"order {order_id!r} was placed and is being recorded"
+        async with worker.running(shop.built):
+            await support.until(_path(order_id), lambda page: "Blue mug" in page.text)
+            page = await support.until(_path(bad["order_id"]), lambda page: "was refused" in page.text)
+            assert "acme has no 'NOTHING' to sell" in page.text
+            assert '<meta http-equiv="refresh"' not in page.html
+            told = await api.get(f"/orders/{bad['order_id']}")
+            assert (told.status_code, "Retry-After" in told.headers) == (404, False)
+            assert told.json()["detail"].startswith(f"order '{bad['order_id']}' was refused: lines.0.sku: ")
+            await shop.update(order_id, "cancel")
+            await shop.ended(order_id)
 
 
 async def test_without_a_worker_the_last_known_state_is_shown_with_its_age(

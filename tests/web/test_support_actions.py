@@ -310,7 +310,7 @@ async def test_a_form_speaks_for_support_whatever_it_says(site: Site, support: V
 
 async def test_the_page_hears_of_changes(site: Site, support: Visitor) -> None:
     order_id = await _open(site.shop)
-    page = await support.until(_path(order_id), lambda page: page.status == 200)
+    page = await support.until(_path(order_id), lambda page: page.has_form(_path(order_id, "note")))
     assert f'data-events="{_path(order_id, "events")}"' in page.html
     kinds = []
     async with support.client.stream("GET", _path(order_id, "events")) as stream:

@@ -14,7 +14,7 @@ from domain.state import OrderStatus
 from domain.timeline import Entry
 from store.views.order import MailRow
 from store.views.orders import OrderFilter, OrderPage, Sorting
-from usecases.errors import InvalidOrder
+from usecases.errors import InvalidOrder, OrderNotFound
 from usecases.own_lines import OwnLines
 from web.api.answers import (
     OrderAnswer,
@@ -94,7 +94,7 @@ async def read(order_id: AnOrderId, services: UseServices, caller: Merchant) -> 
         return await _own_part(services, caller.seller, order_id)
     detail = await services.views.order(order_id)
     if detail is None:
-        raise no_order(order_id)
+        raise await _without_rows(services, order_id)
     return OrderAnswer(
         **dict(detail),
         customer=await services.contacts.customer(order_id),
@@ -194,6 +194,18 @@ def must_have_room(services: Services, order_id: str) -> None:
 def no_order(order_id: str) -> Exception:
     """In the same words for an order that is not there and for one that a seller has no part in."""
     return not_found(f"there is no order {order_id!r}")
+
+
+async def _without_rows(services: Services, order_id: str) -> Exception:
+    """Whoever reads right after placing may be there before the order's first step has written its rows."""
+    try:
+        refusal = await services.orders.why_refused(order_id)
+    except OrderNotFound:
+        return no_order(order_id)
+    if refusal is not None:
+        return not_found(f"order {order_id!r} was refused: {refusal.reason}")
+    detail = f"order {order_id!r} was placed and is being recorded"
+    return HttpProblem(404, "not-found", detail, headers={"Retry-After": "1"})
 
 
 async def _must_see(services: Services, caller: Caller, order_id: str) -> None:

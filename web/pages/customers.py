@@ -21,7 +21,7 @@ from domain.placing import Address
 from domain.results import MoneyResult
 from store.views.order import OrderDetail
 from usecases.addresses import Field, address_form, checked_address
-from usecases.errors import InvalidMessage, OrderError, Unreachable
+from usecases.errors import InvalidMessage, OrderError, OrderNotFound, Unreachable
 from web.api.answers import Actions, look
 from web.api.orders import must_have_room
 from web.limits import Limit, note_wrong_guess, refuse_guessers
@@ -104,7 +104,7 @@ async def order_page(request: Request, order_id: OwnOrder, services: UseServices
 async def _why_refused(services: Services, order_id: str) -> str:
     try:
         refusal = await services.orders.why_refused(order_id)
-    except Unreachable:
+    except (OrderNotFound, Unreachable):  # this browser has placed it: nobody can tell it more just now
         return ""
     return "" if refusal is None else _for_people(refusal)
 

@@ -17,7 +17,7 @@ from domain.messages import AddNote
 from domain.model import OrderId
 from domain.results import MoneyResult
 from store.views.support import FOUND_MAX
-from usecases.errors import InvalidMessage, OrderError, Unreachable
+from usecases.errors import InvalidMessage, OrderError, OrderNotFound, Unreachable
 from usecases.orders import decoded
 from web.api.answers import Actions, age_seconds, look
 from web.api.orders import must_have_room
@@ -88,7 +88,7 @@ async def order_page(request: Request, order_id: AnOrderId, services: UseService
     detail = await services.views.order(order_id)
     customer = await services.contacts.customer(order_id)
     if detail is None or customer is None:
-        raise not_found(f"There is no order {order_id}, or nobody has recorded it yet.")
+        return await _without_rows(request, services, caller, order_id)
     now = await look(services.orders, detail)
     allowed = [message for message in OUTSIDE_MESSAGES if may_send(caller, message.name)]
     return await render(
@@ -108,6 +108,22 @@ async def order_page(request: Request, order_id: AnOrderId, services: UseService
         address=address_values(customer.address),
         temporal_url=_temporal_url(services, order_id),
         once=once_for(request, services),
+    )
+
+
+async def _without_rows(request: Request, services: Services, caller: Caller, order_id: str) -> Response:
+    """Placed a moment ago, or refused; or nobody works just now, and the order waits in Temporal."""
+    try:
+        refusal = await services.orders.why_refused(order_id)
+    except OrderNotFound:
+        raise not_found(f"There is no order {order_id}.") from None
+    return await render(
+        request,
+        "support_order_new.html",
+        caller=caller,
+        order_id=order_id,
+        refused="" if refusal is None else refusal.reason,
+        temporal_url=_temporal_url(services, order_id),
     )
 
 
