@@ -221,8 +221,7 @@ async def open_shop(stack: Stack, client: Client, database_url: str, **settings:
         database_url=SecretStr(database_url),
         smtp_host=stack.mails.smtp_host,
         smtp_port=stack.mails.smtp_port,
-        workflow_sandbox=True,
-        **settings,
+        **{"workflow_sandbox": True, **settings},
     )
     shop = Shop(stack, client, chosen, task_queue=f"test-{uuid4().hex[:8]}")
     async with worker.running(shop.built):
