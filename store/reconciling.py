@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, insert, select, text
@@ -22,7 +23,10 @@ _PAGE = 2_000
 
 
 class Reconciling:
-    """`activities.ports.ReconciliationStore`. What it changes it changes once: it looks again under the lock."""
+    """`activities.ports.ReconciliationStore`. What it changes it changes once: it looks again under the lock.
+
+    Locks are taken in the order of `store/stock.py`: an order's row, then levels, then backorders.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,7 +66,9 @@ class Reconciling:
                 levels=tuple("/".join(level) for level in sorted(wrong)),
             )
         # First, so that what is given back goes to nobody who is gone.
-        stopped = await self._stop(waiting) if waiting else []
+        stopped: list[Row[Any]] = []
+        for order_id, own in groupby(waiting, key=lambda row: str(row.order_id)):
+            stopped += await self._stop(order_id, own)
         mended: list[str] = []
         not_mended: list[str] = []
         for level in levels:
@@ -85,6 +91,7 @@ class Reconciling:
         """One line's units at one location."""
         level = {"location": holder.location_id, "seller": holder.seller_id, "sku": holder.sku}
         async with self._database.transaction() as connection:
+            await _lock_order(connection, holder.order_id)
             await _lock_level(connection, level)
             line = {"order": holder.order_id, "line": holder.line_id, "location": holder.location_id}
             row = (await connection.execute(_DEAD_HOLDER, {**line, "grace": grace})).one_or_none()
@@ -128,12 +135,14 @@ class Reconciling:
                 await allocate_to_waiting(connection, [(row.location_id, row.seller_id, row.sku)])
         return True
 
-    async def _stop(self, waiting: Iterable[Row[Any]]) -> list[Row[Any]]:
+    async def _stop(self, order_id: str, waiting: Iterable[Row[Any]]) -> list[Row[Any]]:
+        """What one order waits for."""
         async with self._database.transaction() as connection:
+            await _lock_order(connection, order_id)
             stopped = list(await connection.execute(_STOP, {"keys": [row.key for row in waiting]}))
             for row in stopped:
                 words = f"Waits no more for {row.quantity - row.allocated} x {row.sku}: the order has ended"
-                await _write_timeline(connection, row.order_id, "backorder_reconciled", words)
+                await _write_timeline(connection, order_id, "backorder_reconciled", words)
         return stopped
 
     # -- money -------------------------------------------------------------------------
@@ -155,6 +164,11 @@ class Reconciling:
     async def note_voided(self, order_id: str, amount: int, words: str) -> None:
         async with self._database.transaction() as connection:
             await _write_timeline(connection, order_id, "money_reconciled", words)
+
+
+async def _lock_order(connection: AsyncConnection, order_id: str) -> None:
+    """Its own late steps lock it first, too; there is nothing to lock of an order that nobody knows."""
+    await connection.execute(select(orders.c.order_id).where(orders.c.order_id == order_id).with_for_update())
 
 
 async def _lock_level(connection: AsyncConnection, level: dict[str, str]) -> None:
@@ -258,28 +272,35 @@ _DEAD_BACKORDERS = text(
     """
     SELECT key, order_id, backorders.sku, backorders.quantity FROM backorders LEFT JOIN orders USING (order_id)
     WHERE cancelled IS NULL AND allocated < backorders.quantity AND (orders.order_id IS NULL OR closed)
+    ORDER BY order_id
     """
 )
 _STOP = text(
     """
-    UPDATE backorders SET cancelled = now() WHERE key = any(:keys) AND cancelled IS NULL
-    RETURNING order_id, sku, quantity, allocated
+    UPDATE backorders SET cancelled = now() FROM (
+        SELECT key FROM backorders WHERE key = any(:keys) AND cancelled IS NULL
+        ORDER BY placed_at, order_id, key FOR UPDATE
+    ) AS locked
+    WHERE backorders.key = locked.key
+    RETURNING sku, quantity, allocated, order_id
     """
 )
-# A void that the provider refused has to run out at the bank.
+# A void that the provider refused has to run out at the bank. Each payment that holds money asks for its order: joined,
+# PostgreSQL may read all orders instead, as it cannot know how few payments hold any.
 _HELD_MONEY = text(
     """
     SELECT order_id, sum(authorized - captured - voided)::bigint AS amount,
-           (SELECT count(*) FROM money_moves AS moves WHERE moves.order_id = orders.order_id) AS moves,
+           (SELECT count(*) FROM money_moves AS moves WHERE moves.order_id = payments.order_id) AS moves,
            (SELECT min(plan_key) FROM money_moves AS moves
-            WHERE moves.order_id = orders.order_id AND NOT settled AND moves.kind = 'void') AS under_way
-    FROM payments JOIN orders USING (order_id)
-    WHERE closed AND authorized > captured + voided AND saved_at < now() - :grace
+            WHERE moves.order_id = payments.order_id AND NOT settled AND moves.kind = 'void') AS under_way
+    FROM payments
+    WHERE authorized > captured + voided
+      AND (SELECT closed AND saved_at < now() - :grace FROM orders WHERE orders.order_id = payments.order_id)
       AND NOT EXISTS (
         SELECT 1 FROM money_moves AS moves WHERE moves.order_id = payments.order_id
           AND moves.payment_id = payments.payment_id AND moves.kind = 'void' AND refused_because IS NOT NULL
       )
-    GROUP BY order_id, orders.order_id
+    GROUP BY order_id
     """
 ).bindparams(_grace)
 _WRITE_TIMELINE = text(

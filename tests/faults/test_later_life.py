@@ -1,4 +1,4 @@
-"""A worker that is in the middle of a step while its order gets a later life: it must not write over that one's rows."""
+"""A worker in the middle of a step while its order gets a later life: it must not write over that one's rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

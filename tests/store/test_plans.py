@@ -11,8 +11,10 @@ from sqlalchemy import text
 from benchmarks.population import populate
 from domain.catalog import Receipt
 from domain.outbox import OutboxKind
+from domain.reconciling import MendedStock
 from store.database import Database, plain_url
 from store.outbox import Outbox
+from store.reconciling import Reconciling
 from tests.store.shop import NOON, Shop, items_of, wants_of
 
 _ORDERS = 2_000
@@ -20,6 +22,7 @@ _LISTINGS = 10_000
 """A few hundred rows are read whole faster than by index, and rightly so."""
 
 _TABLES = ["listings", "sellers", "stock", "stock_movements", "reservations", "orders", "order_lines", "outbox"]
+_TABLES += ["payments", "money_moves"]
 _AGAIN = 12
 """PostgreSQL plans a prepared statement anew some times before it keeps a plan for good."""
 
@@ -79,6 +82,37 @@ async def _steps(shop: Shop, number: int) -> None:
     )
     for kind in OutboxKind:
         await Outbox(shop.database).claim(kind, 10, timedelta(seconds=1))
+
+
+async def test_reconciliation_reads_what_is_open_and_what_is_held_and_nothing_else(url: str) -> None:
+    """Most orders have long ended. Levels alone are read whole: they are of the catalogue, and grow with no order."""
+    with psycopg.connect(plain_url(url).replace("+psycopg", "", 1)) as connection:
+        [open_orders] = connection.execute("SELECT count(*) FROM orders WHERE NOT closed").fetchone() or [0]
+    before, read = await _scans(url), await _open_orders_read(url)
+    database = Database(url, pool_size=1, overflow=0)
+    try:
+        reconciling = Reconciling(database)
+        for _ in range(_AGAIN):
+            assert len(await reconciling.open_orders("", timedelta(0))) == open_orders
+            assert await reconciling.release_dead_stock(timedelta(0), dry_run=True) == MendedStock()
+            assert await reconciling.held_money(timedelta(0)) == ()
+    finally:
+        await database.close()
+    assert 0 < open_orders < _ORDERS / 10
+    assert await _scans(url) == before | {"stock": before["stock"] + _AGAIN}
+    assert await _open_orders_read(url) - read == _AGAIN * open_orders
+
+
+async def _open_orders_read(url: str) -> int:
+    """Rows taken by way of the index of open orders by their id."""
+    await asyncio.sleep(_COUNTED_SECONDS)
+    database = Database(url)
+    query = text("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_orders_open_by_id'")
+    try:
+        async with database.statement() as connection:
+            return int((await connection.execute(query)).scalar_one())
+    finally:
+        await database.close()
 
 
 async def _scans(url: str) -> dict[str, int]:

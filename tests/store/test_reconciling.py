@@ -1,5 +1,6 @@
 """What is held for nobody is given back once, and the ledgers add up again, whatever somebody did to them by hand."""
 
+import asyncio
 from datetime import timedelta
 
 from sqlalchemy import text
@@ -97,6 +98,33 @@ async def test_a_reservation_that_no_ledger_knows_of(database: Database) -> None
     assert (await _mend(database)).units == 2
     assert await shop.level(shop.near) == (5, 0)
     assert await violations(database, at_rest=False) == []
+
+
+async def test_an_order_that_works_still_and_reconciliation_wait_for_each_other_in_one_order(
+    database: Database,
+) -> None:
+    """A late step of a closed order has its row and wants the level: who mends it must not hold the level meanwhile."""
+    shop = await Shop(database, near=5).open()
+    order_id = await _closed(shop, 2)
+    want = {"near": shop.near}
+    async with database.transaction() as late:
+        await late.execute(text("UPDATE orders SET unpaid = 0 WHERE order_id = :of"), {"of": order_id})
+        mending = asyncio.create_task(_mend(database))
+        await _somebody_waits_for_a_lock(database)
+        await late.execute(text("SELECT 1 FROM stock WHERE location_id = :near AND sku = 'mug' FOR UPDATE"), want)
+    assert (await mending).units == 2
+    assert database.troubles["40P01"] == 0
+    assert await shop.level(shop.near) == (5, 0)
+
+
+async def _somebody_waits_for_a_lock(database: Database) -> None:
+    waiting = "SELECT count(*) FROM pg_locks JOIN pg_database AS own ON own.oid = database OR database IS NULL"
+    for _ in range(600):
+        query = f"{waiting} WHERE NOT granted AND datname = current_database()"
+        if (await rows(database, query))[0][0]:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("nobody waits")
 
 
 async def test_levels_that_say_another_thing_than_the_orders_do(database: Database) -> None:
