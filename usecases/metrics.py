@@ -29,6 +29,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.steps import CloseInput, DeliveryInput, Step
 from domain.effects import HandOver
 from domain.outbox import OutboxKind
+from domain.reconciling import DeadOrder, Found, HalfWritten, HeldMoney, MendedStock, ReconcileInput
 from domain.requests import LabelOutcome, PaymentOutcome, RecordedOrder, Reservation, Unavailable
 from store.database import Database
 from store.gauges import Observation
@@ -36,6 +37,12 @@ from store.gauges import Observation
 LOOK_SECONDS = 15.0
 STALE_SECONDS = 3 * LOOK_SECONDS
 """What was seen longer ago than this is told no more."""
+
+RECONCILED = (
+    *("taken_up", "rewritten", "stock_released", "level_mended", "voided"),
+    *("held_back", "ended", "without_rows", "level_not_mended"),
+)
+"""The words of `docs/operations.md`: what is mended, and what is left to a person and counted by each run anew."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -72,6 +79,9 @@ class Meters:
         self.short_units = counter("inventory_short_units", "Units that inventory checks came out short of.")
         self.parcels = counter("parcels_handed_over", "Parcels handed to a carrier.")
         self.outbox = counter("outbox_tries", "Tries to send a row of the outbox.", "kind", "outcome")
+        self.reconciled = counter("reconciled", "What reconciliation mended, or found and left to a person.", "kind")
+        for kind in RECONCILED:
+            self.reconciled.labels(kind)  # an alert on an increase misses the first of a series that was not there
         self.requests = counter("http_requests", "Requests answered.", "method", "route", "status")
         self.request_seconds = Histogram(
             "openorders_http_request_seconds",
@@ -258,5 +268,29 @@ def _count(meters: Meters, given: object, answer: object) -> None:
             meters.short_units.inc(short)
         case Step(effect=HandOver() as handover), _:
             meters.parcels.inc(len(handover.parcel_ids))
+        case ReconcileInput(dry_run=False), (Found() | MendedStock()) as found:
+            for kind, number in _found(given, found).items():
+                meters.reconciled.labels(kind).inc(number)
+        case DeadOrder(), True:
+            meters.reconciled.labels("taken_up").inc()
+        case HalfWritten(), True:
+            meters.reconciled.labels("rewritten").inc()
+        case HeldMoney(), None:
+            meters.reconciled.labels("voided").inc()
         case CloseInput() | DeliveryInput(), _ if given.result is not None:
             meters.ended.labels(given.result.status).inc()
+
+
+def _found(look: ReconcileInput, found: Found | MendedStock) -> dict[str, int]:
+    """Orders or levels, not units: how many of each kind one look came to."""
+    if isinstance(found, MendedStock):
+        return {
+            "stock_released": len(found.orders),
+            "level_mended": len(found.levels),
+            "level_not_mended": len(found.not_mended),
+        }
+    return {
+        "held_back": len(found.dead) if len(found.dead) > look.taken_up_max else 0,
+        "ended": len(found.ended),
+        "without_rows": len(found.without_rows),
+    }

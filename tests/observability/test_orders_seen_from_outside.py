@@ -14,9 +14,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from promql_parser import parse
 
+from domain.reconciling import ReconcileInput
 from tests.observability.conftest import Outside
 from tests.observability.promql import selectors
 from tests.shop import PATIENCE_SECONDS, line
+from usecases.metrics import RECONCILED
+from usecases.reconciliation import reconcile
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "observability"
 DASHBOARD = json.loads((FOLDER / "grafana" / "openorders.json").read_text(encoding="utf-8"))
@@ -83,6 +86,31 @@ def test_what_was_done_is_counted(played: Played) -> None:
     assert values[("openorders_outbox_tries_total", "kind=mail,outcome=sent")] >= 5
     assert values[("openorders_http_requests_total", "method=POST,route=/v1/orders,status=201")] == 2
     assert values[("openorders_http_request_seconds_count", "method=POST,route=/v1/orders")] == 2
+
+
+async def test_what_reconciliation_mends_is_counted_by_kind(outside: Outside, played: Played) -> None:
+    counted = _values(played.metrics)
+    assert {kind: counted[("openorders_reconciled_total", f"kind={kind}")] for kind in RECONCILED} == dict.fromkeys(
+        RECONCILED, 0
+    )
+    rules = "".join(
+        rule["expr"] for group in RULES["groups"] for rule in group["rules"] if "reconciled" in rule["expr"]
+    )
+    alerted = [kind for kinds in re.findall(r'kind=~"([^"]+)"', rules) for kind in kinds.split("|")]
+    assert sorted(alerted) == sorted(RECONCILED), "each kind rings one alert"
+
+    order_id = await outside.placed(line(await outside.lists(5), 2))
+    await outside.handle(order_id).terminate(reason="by hand")
+    for look in (
+        ReconcileInput(grace_seconds=0.0, dry_run=True),
+        ReconcileInput(grace_seconds=0.0, taken_up_max=0),
+        ReconcileInput(grace_seconds=0.0),
+    ):
+        await reconcile(outside.client, look)
+    await outside.ended(order_id)
+    counted = _values(outside.metrics())
+    told = {kind: counted[("openorders_reconciled_total", f"kind={kind}")] for kind in RECONCILED}
+    assert told == dict.fromkeys(RECONCILED, 0) | {"held_back": 1, "taken_up": 1}
 
 
 def test_what_is_in_the_database_is_seen(played: Played) -> None:
