@@ -1,28 +1,35 @@
 """Orders whose workflow is gone, rows that nobody remembers, and what is held for nobody: found and mended once."""
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 from domain.effects import Reserve, Want
 from domain.placing import Channel
 from domain.reconciling import ReconcileInput, ReconcileReport
 from domain.results import StatusView, TimelineView
 from domain.timeline import Entry
+from localstack.stack import Stack
 from store.stock import Stock
-from tests.shop import PATIENCE_SECONDS, Shop, line
+from tests.encryption import NEW, OLD, client_with
+from tests.shop import PATIENCE_SECONDS, Shop, line, open_shop
 from usecases.reconciliation import reconcile, register_schedule, schedule_id
 from worker import workflow_runner
 from workflows.arguments import ARGUMENTS
+from workflows.names import WORKFLOW, workflow_id
 from workflows.order import OrderWorkflow
 
 WHY = "placed by a script that ran wild"
@@ -219,6 +226,85 @@ async def test_an_execution_that_was_deleted_is_made_up_from_its_rows(shop: Shop
     assert (await shop.on_hand(sku))["ACME-1"] == (5, 0)
 
 
+async def test_an_order_that_was_given_too_little_time_is_taken_up(shop: Shop) -> None:
+    """A backend may start it with an execution timeout of its own."""
+    sku = await shop.lists(5)
+    body = shop.body(line(sku, 2))
+    order_id = str(body["order_id"])
+    await shop.client.start_workflow(
+        WORKFLOW, body, id=workflow_id(order_id), task_queue=shop.task_queue, execution_timeout=timedelta(seconds=5)
+    )
+    await _ends_as(shop, order_id, WorkflowExecutionStatus.TIMED_OUT)
+    assert (await shop.on_hand(sku))["ACME-1"] == (5, 2)
+    await _taken_up(shop, order_id)
+    assert (await _ends_and_adds_up(shop, order_id)).status == "Canceled"
+    assert (await shop.on_hand(sku))["ACME-1"] == (5, 0)
+    assert "its workflow ran out of time" in (await _entry(shop, order_id)).summary
+
+
+async def test_an_order_whose_workflow_failed_is_taken_up(shop: Shop) -> None:
+    """By a bug that lets an error escape; here another program's workflow of the name, under the order's id."""
+    sku = await shop.lists(5)
+    order_id = await shop.placed(line(sku, 2))
+    await shop.packs(order_id)
+    await _terminate(shop, order_id)
+    queue = f"failing-{uuid4().hex[:8]}"
+    async with Worker(
+        shop.client, task_queue=queue, workflows=[FailingOrder], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        await shop.client.start_workflow(WORKFLOW, id=workflow_id(order_id), task_queue=queue)
+        await _ends_as(shop, order_id, WorkflowExecutionStatus.FAILED)
+    await _taken_up(shop, order_id)
+    assert (await _ends_and_adds_up(shop, order_id)).status == "Canceled"
+    assert (await shop.on_hand(sku))["ACME-1"] == (5, 0)
+    assert "its workflow failed" in (await _entry(shop, order_id)).summary
+
+
+@workflow.defn(name=WORKFLOW)
+class FailingOrder:
+    @workflow.run
+    async def run(self) -> None:
+        raise ApplicationError("a bug", non_retryable=True)
+
+
+async def _ends_as(shop: Shop, order_id: str, status: WorkflowExecutionStatus) -> None:
+    for _ in range(10 * PATIENCE_SECONDS):
+        if (found := (await shop.handle(order_id).describe()).status) is status:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(found)
+
+
+async def test_with_encryption_required_an_order_is_taken_up_and_nothing_stands_in_clear(
+    stack: Stack, fresh_database: Callable[[], str]
+) -> None:
+    """By a run of the schedule, which was made when nothing was encrypted yet."""
+    clear = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
+    async with open_shop(stack, await client_with(stack, NEW, OLD), fresh_database()) as shop:
+        sku = await shop.lists(5)
+        order_id = await shop.placed(line(sku, 2))
+        half = await shop.placed(line(sku, 1))
+        version = (await _row(shop, half)).version
+        await _sql(shop, "UPDATE orders SET version = version + 3, status = 'Shipped' WHERE order_id = :of", of=half)
+        # What is younger than a minute is left alone by the schedule.
+        await _sql(
+            shop, "UPDATE orders SET saved_at = now() - interval '2 min', recorded_at = now() - interval '2 min'"
+        )
+        await register_schedule(clear, 600, shop.task_queue)
+        report = await _triggered(shop, 1)
+        assert (report.looked_at, report.rewritten, report.orders) == (2, 1, (f"rewritten {half}",))
+        assert (await _written_above(shop, half, version + 3)).status == "Unshipped"
+        await clear.get_schedule_handle(schedule_id(shop.task_queue)).delete()
+        await _terminate(shop, order_id)
+        await _taken_up(shop, order_id)
+        await shop.update(half, "cancel")
+        for one in (order_id, half):
+            assert (await _ends_and_adds_up(shop, one)).status == "Canceled"
+        assert (await _entry(shop, order_id)).why == WHY
+        history = await shop.handle(order_id).fetch_history()
+        assert b"Lovelace" not in b"".join(event.SerializeToString() for event in history.events)
+
+
 async def test_the_same_order_placed_again_after_its_end_by_hand(shop: Shop) -> None:
     """That run ends at once with what is known, and nobody works for the order."""
     sku = await shop.lists(5)
@@ -321,15 +407,19 @@ async def test_the_schedule_is_made_once_and_kept_as_it_is_set(client: Client) -
 async def test_each_run_of_the_schedule_looks_on_from_the_last(shop: Shop) -> None:
     await register_schedule(shop.client, 600, shop.task_queue)
     handle = shop.client.get_schedule_handle(schedule_id(shop.task_queue))
-    seen: list[Any] = []
     for number in (1, 2):
-        await handle.trigger()
-        while len(seen) < number:
-            actions = (await handle.describe()).info.recent_actions
-            await asyncio.sleep(0.1)
-            seen = [action.action for action in actions]
-        assert isinstance(seen[-1], ScheduleActionExecutionStartWorkflow)
-        started = shop.client.get_workflow_handle(seen[-1].workflow_id, result_type=ReconcileReport)
-        report = await started.result()
-        assert report.looked_until is not None
+        assert (await _triggered(shop, number)).looked_until is not None
     await handle.delete()
+
+
+async def _triggered(shop: Shop, number: int) -> ReconcileReport:
+    """The result of a run of the schedule, the how many-th."""
+    handle = shop.client.get_schedule_handle(schedule_id(shop.task_queue))
+    await handle.trigger()
+    seen: list[Any] = []
+    while len(seen) < number:
+        await asyncio.sleep(0.1)
+        seen = [action.action for action in (await handle.describe()).info.recent_actions]
+    assert isinstance(seen[-1], ScheduleActionExecutionStartWorkflow)
+    started = shop.client.get_workflow_handle(seen[-1].workflow_id, result_type=ReconcileReport)
+    return await started.result()
