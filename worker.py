@@ -22,7 +22,13 @@ from temporalio.runtime import (
     TelemetryConfig,
     TelemetryFilter,
 )
-from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.inventory import InventoryActivities
@@ -70,6 +76,7 @@ from workflows.arguments import reading_anything
 from workflows.names import DEPLOYMENT, TASK_QUEUE, queue_of
 from workflows.order import OrderWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.runner import ReplayableRunner
 from workflows.unknown import UnknownWorkflow
 
 logger = logging.getLogger("openorders.worker")
@@ -131,7 +138,7 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
             *(*_methods(orders), *_methods(inventory), *_methods(take_up), *_methods(reconcile)),
             payments.authorize_payment,  # tried here first, as a local activity
         ],
-        workflow_runner=workflow_runner(traced=traced) if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
+        workflow_runner=ReplayableRunner(_runner(settings, traced=traced)),
         interceptors=counting,
         max_cached_workflows=settings.cached_orders_max,
         max_concurrent_local_activities=settings.local_slots,
@@ -176,6 +183,10 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
         told={"insights": health.turns("the counting", lambda: refresher.last_turn, INSIGHTS_TURN_SECONDS)},
     )
     return OpenOrders(database, [main, *outside], sender, refresher, meters, probes)
+
+
+def _runner(settings: Settings, *, traced: bool) -> WorkflowRunner:
+    return workflow_runner(traced=traced) if settings.workflow_sandbox else UnsandboxedWorkflowRunner()
 
 
 def workflow_runner(*, traced: bool = False) -> SandboxedWorkflowRunner:

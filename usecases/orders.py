@@ -44,6 +44,7 @@ from usecases.errors import (
 )
 from workflows.arguments import ArgumentConverter
 from workflows.names import TASK_QUEUE, WORKFLOW, workflow_id
+from workflows.runner import TAKEN_OVER
 
 BODY_HASH = "body_hash"
 """In the memo of a workflow: which body it was started with, without showing it."""
@@ -52,7 +53,7 @@ RPC_TIMEOUT = timedelta(seconds=10)
 _TOOK_TOO_LONG = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 
 _PAUSES = (0.05, 0.2, 0.5, 1.0)
-"""Seconds between tries of an update that the server asks for anew."""
+"""Seconds between tries of an update that the server asks for anew, and of a query that came too early."""
 
 _Body = Mapping[str, Any] | BaseModel
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -242,14 +243,22 @@ class Orders:
             rpc_timeout=patience or self._rpc_timeout / 2,
         )
         async with self._calls(order_id):
-            try:
-                answer: Frozen = await ask()
-            except RPCError as error:
-                if error.status not in _TOOK_TOO_LONG:
-                    raise
-                # The SDK's core forgets a query that meets the end of a run: asked again, it is answered.
-                answer = await ask()
-        return answer
+            for pause in _PAUSES:
+                try:
+                    answer: Frozen = await ask()
+                except RPCError as error:
+                    if error.status not in _TOOK_TOO_LONG:
+                        raise
+                    # The SDK's core forgets a query that meets the end of a run: asked again, it is answered.
+                    break
+                except WorkflowQueryFailedError as error:
+                    if str(error) != TAKEN_OVER:
+                        raise
+                    await asyncio.sleep(pause)
+                else:
+                    return answer
+            last: Frozen = await ask()
+        return last
 
     def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(workflow_id(order_id))
@@ -389,7 +398,7 @@ def _same_or_conflict(order_id: str, known: str | None, fingerprint: str) -> Non
 
 
 _BY_TYPE: dict[str, type[OrderError]] = {
-    kind.__name__: kind for kind in (InvalidOrder, InvalidMessage, OrderConflict, OrderClosed, Refused)
+    kind.__name__: kind for kind in (InvalidOrder, InvalidMessage, OrderConflict, OrderClosed, Refused, Unreachable)
 }
 
 

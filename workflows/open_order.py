@@ -157,10 +157,9 @@ class OpenOrder:
             try:
                 return await write(progress)
             except RowsAhead as ahead:
-                if workflow.patched("rows-ahead-by-the-living"):
-                    # The rows may be those of a later life of this order, and we a worker that stood still meanwhile.
-                    # The engine takes a timer from the worker that has the order, and from nobody else.
-                    await workflow.sleep(_SOON)
+                # The rows may be those of a later life of this order, and we a worker that stood still meanwhile.
+                # The engine takes a timer from the worker that has the order, and from nobody else.
+                await workflow.sleep(_SOON)
                 version = max(self.state.version, ahead.version) + 1
                 self.state = edit(self.state, version=version)
                 progress = whole_progress(self.state, self.now, progress)

@@ -71,6 +71,7 @@ class OrderWorkflow:
         self._order: OpenOrder | None = None
         self._ended = False
         self.answers = Answers()
+        self.local_turn = asyncio.Lock()
         if workflow.info().continued_run_id is not None:
             state = OrderState.model_validate(in_clear(arguments)[0])
             self.answers = Answers(state.answered)
@@ -221,7 +222,9 @@ class OrderWorkflow:
 
     async def _signal(self, name: str, body: type[BaseModel], arguments: tuple[Any, ...]) -> None:
         """For signals: nobody hears a refusal, so it stands in the timeline."""
-        await workflow.wait_condition(lambda: self._order is not None or self._ended)
+        if self._order is None:
+            # Never without need: a message that came later, in the same breath, would be obeyed first.
+            await workflow.wait_condition(lambda: self._order is not None or self._ended)
         order = self._order
         if order is None:
             return
@@ -293,7 +296,8 @@ class OrderWorkflow:
     @workflow.signal(dynamic=True)
     async def unknown_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Without this the SDK keeps a mistyped name for ever and tells nobody."""
-        await workflow.wait_condition(lambda: self._order is not None or self._ended)
+        if self._order is None:
+            await workflow.wait_condition(lambda: self._order is not None or self._ended)
         if self._order is not None:
             self._order.state = note_unknown_signal(self._order.state, name, self._order.now)
 

@@ -1,7 +1,8 @@
 """The ways to perform a step: short ones in PostgreSQL, and those of outside parties."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -65,17 +66,27 @@ async def quick_outside_step(
         return await outside_step(step, arg, patience, summary)
 
 
+class _TakesTurns(Protocol):
+    local_turn: asyncio.Lock
+
+
 async def _local_step(
     step: Callable[[_Activities, _Input], Awaitable[_Output]], arg: _Input, patience: Patience, summary: str
 ) -> _Output:
-    return await workflow.execute_local_activity_method(
-        step,
-        arg,
-        summary=summary or None,
-        start_to_close_timeout=patience.one_try,
-        schedule_to_close_timeout=patience.all_tries,
-        retry_policy=patience.retries,
-    )
+    """One after another within an order.
+
+    Of several the core tells in the order in which they end, but in a replay in the order in which they began (issues
+    1578 and 1881 of temporalio/sdk-python): the order would go another way, and be stuck.
+    """
+    async with cast(_TakesTurns, workflow.instance()).local_turn:
+        return await workflow.execute_local_activity_method(
+            step,
+            arg,
+            summary=summary or None,
+            start_to_close_timeout=patience.one_try,
+            schedule_to_close_timeout=patience.all_tries,
+            retry_policy=patience.retries,
+        )
 
 
 async def outside_step(

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig
 
+import usecases.outbox
 import worker
 from localstack.guard import PR_SET_PDEATHSIG
 from tests.faults.dying import Death, Gate
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 STICKY_SECONDS = 2.0
 """How long a task waits for a worker that knew the order, and may be dead; ten in life."""
+
+BACKOFF_SECONDS = 8
+"""The longest that a row of the outbox waits for its next try; 300 in life."""
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
@@ -101,6 +105,7 @@ def _main(job: Job) -> None:
     os.dup2(log, 2)
     os.environ.clear()
     os.environ.update({**job.environ, **job.settings})
+    usecases.outbox.BACKOFF_SECONDS_MAX = BACKOFF_SECONDS
     asyncio.run(_serve(job))
     end_process(0)
 
