@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from domain.holds import ship_by_with_holds
 from domain.matters import matters_of
-from domain.order import hold_on
+from domain.order import edit, hold_on
 from domain.progress import (
     Follow,
     FulfillmentRow,
@@ -17,15 +17,37 @@ from domain.progress import (
 )
 from domain.state import Line, OrderState, Parcel, ParcelStage, Phase
 from domain.status import attention, fulfillment_status, next_ship_by, order_status, promised_at
+from domain.timeline import ENTRIES_KEPT
 from domain.units import Spot, Units
 
 _Row = TypeVar("_Row")
 
 
 def progress_since(saved: OrderState, state: OrderState, now: datetime) -> Progress | None:
-    """Everything that differs from `saved`; None where nothing does."""
+    """What differs from `saved`, `ENTRIES_KEPT` entries of the timeline at the most; None where nothing does."""
     progress = _progress(saved, state, now)
     return progress if _tells(progress) or progress.order != order_row(saved) else None
+
+
+def untold(saved: OrderState, state: OrderState) -> int:
+    """Entries of the timeline that the store has not been told of."""
+    return state.entry_count - saved.entry_count
+
+
+def as_told(state: OrderState, progress: Progress) -> tuple[OrderState, OrderState]:
+    """How the state goes on, and what the store has of it, once this progress is on its way.
+
+    Any number of messages may come at once: no entry leaves the state before the store is told of it.
+    """
+    last = progress.entries[-1].seq if progress.entries else state.entry_count
+    older, newest = state.entries[:-ENTRIES_KEPT], state.entries[-ENTRIES_KEPT:]
+    state = edit(
+        state,
+        version=progress.version,
+        mails=(),
+        entries=(*(entry for entry in older if entry.seq > last), *newest),
+    )
+    return state, edit(state, entry_count=last)
 
 
 def whole_progress(state: OrderState, now: datetime, refused: Progress | None = None) -> Progress:
@@ -39,7 +61,9 @@ def whole_progress(state: OrderState, now: datetime, refused: Progress | None = 
 
 
 def _progress(saved: OrderState | None, state: OrderState, now: datetime) -> Progress:
-    old_entries = saved.entry_count if saved else 0
+    entries = state.entries
+    if saved is not None:
+        entries = tuple(entry for entry in entries if entry.seq > saved.entry_count)[:ENTRIES_KEPT]
     return Progress(
         order_id=state.order_id,
         version=state.version,
@@ -50,7 +74,7 @@ def _progress(saved: OrderState | None, state: OrderState, now: datetime) -> Pro
         line_money=_line_money(saved, state),
         fulfillments=_changed(tuple(_fulfillment_rows(saved)) if saved else (), tuple(_fulfillment_rows(state))),
         parcels=_changed(tuple(_parcel_rows(saved)) if saved else (), tuple(_parcel_rows(state))),
-        entries=tuple(entry for entry in state.entries if entry.seq > old_entries),
+        entries=entries,
         mails=state.mails,
         follow=_follow(saved, state),
     )

@@ -10,7 +10,7 @@ from domain.currencies import amount_text
 from domain.effects import Effect, StockItem
 from domain.mails import Mail
 from domain.state import Fulfillment, Hold, Line, OrderState, Parcel
-from domain.timeline import ENTRIES_KEPT, Entry
+from domain.timeline import Entry
 from domain.units import Place, Spot, Units
 
 SYSTEM = "marketplace"
@@ -50,11 +50,7 @@ def log(
         before=before,
         after=after,
     )
-    return edit(
-        state,
-        entries=(*state.entries, entry)[-ENTRIES_KEPT:],
-        entry_count=entry.seq,
-    )
+    return edit(state, entries=(*state.entries, entry), entry_count=entry.seq)
 
 
 def emit(state: OrderState, *effects: Effect) -> OrderState:

@@ -5,7 +5,7 @@ from datetime import datetime
 from domain.model import Frozen
 
 ENTRIES_KEPT = 200
-"""So many of the newest entries travel with the workflow; PostgreSQL keeps all."""
+"""So many of the newest entries travel with the workflow; PostgreSQL keeps all, and is told of so many at a time."""
 
 
 class Entry(Frozen):

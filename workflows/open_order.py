@@ -12,7 +12,7 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
     from activities.steps import CloseInput, DeliveryInput
-    from domain.changes import progress_since, whole_progress
+    from domain.changes import as_told, progress_since, untold, whole_progress
     from domain.charging import rest_to_void
     from domain.deadlines import apply_due, next_deadline
     from domain.effects import Effect, RecordDelivery
@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.results import OrderResult
     from domain.state import OrderState, Phase
     from domain.status import attention, is_at_rest
+    from domain.timeline import ENTRIES_KEPT
     from domain.views import details
     from workflows.attributes import search_attributes
     from workflows.performing import WRITES_ROWS, Answer, perform
@@ -143,13 +144,14 @@ class OpenOrder:
         self.state = answered(self.state, effect.key, answer, self.now)
 
     def _save_what_changed(self) -> None:
-        progress = self.take_progress()
-        if progress is not None:
+        parts = tuple(iter(self.take_progress, None))
+        if parts:
             self._saves += 1
-            self._run(f"{_SAVE}:{self._saves}", self._save(progress))
+            self._run(f"{_SAVE}:{self._saves}", self._save(*parts))
 
-    async def _save(self, progress: Progress) -> None:
-        await self._write(progress, lambda progress: store_step(OrderActivities.save_progress, progress))
+    async def _save(self, *parts: Progress) -> None:
+        for part in parts:
+            await self._write(part, lambda progress: store_step(OrderActivities.save_progress, progress))
 
     async def _write(self, progress: Progress, write: Callable[[Progress], Awaitable[_Answer]]) -> _Answer:
         """Take a step that writes rows. Where rows are ahead that the history does not know, write all of them."""
@@ -181,15 +183,27 @@ class OpenOrder:
 
     def take_progress(self) -> Progress | None:
         """The rows that changed since they were last taken; None where none did."""
+        self._needs_parts()
         progress = progress_since(self._saved, self.state, self.now)
         if progress is None:
             return None
-        self.state = edit(self.state, version=self.state.version + 1, mails=())
-        self._saved = self.state
-        return progress.model_copy(update={"version": self.state.version})
+        progress = progress.model_copy(update={"version": self.state.version + 1})
+        self.state, self._saved = as_told(self.state, progress)
+        return progress
+
+    def _needs_parts(self) -> bool:
+        """More messages came at once than the store is told of at a time. Orders once lost the oldest of them."""
+        if untold(self._saved, self.state) <= ENTRIES_KEPT:
+            return False
+        if workflow.patched("timeline-in-parts"):
+            return True
+        self.state = edit(self.state, entries=self.state.entries[-ENTRIES_KEPT:])
+        return False
 
     async def close(self, result: OrderResult) -> None:
         """Write the last rows together with the result, which a repeated order id gets back."""
+        while self._needs_parts() and (part := self.take_progress()) is not None:
+            await self._save(part)
         last = self._last_delivery
         self.state = edit(self.state, version=self.state.version + 1)
         progress = progress_since(self._saved, self.state, self.now)

@@ -1,6 +1,8 @@
 """What changed since the last write, as rows: all of it, once, and nothing else."""
 
-from domain.changes import progress_since, whole_progress
+from domain.changes import as_told, progress_since, untold, whole_progress
+from domain.service import note_refused
+from domain.timeline import ENTRIES_KEPT
 from domain.units import Place
 from tests.domain.building import NOW, open_story, shipped_story, story
 from tests.domain.identities import check_json
@@ -58,6 +60,23 @@ def test_all_rows_are_written_with_what_was_to_be_written_before() -> None:
     assert [entry.seq for entry in whole.entries] == list(range(1, told.state.entry_count + 1))
     assert {mail.key for mail in whole.mails} >= {mail.key for mail in refused.mails} != set()
     assert [row.fulfillment_id for row in whole.fulfillments] == ["acme-1"]
+
+
+def test_no_entry_leaves_the_state_before_the_store_is_told_of_it() -> None:
+    order = open_story()
+    order.save()
+    assert order.saved is not None
+    before = order.state.entry_count
+    for number in range(2 * ENTRIES_KEPT + 50):
+        order.state = note_refused(order.state, "ship", "unknown", f"refusal {number}", NOW)
+    state, saved, parts = order.state, order.saved, []
+    while (progress := progress_since(saved, state, NOW)) is not None:
+        parts.append([entry.seq for entry in progress.entries])
+        state, saved = as_told(state, progress.model_copy(update={"version": state.version + 1}))
+    assert [len(part) for part in parts] == [ENTRIES_KEPT, ENTRIES_KEPT, 50]
+    assert [seq for part in parts for seq in part] == list(range(before + 1, state.entry_count + 1))
+    assert len(state.entries) == ENTRIES_KEPT, "the newest travel on"
+    assert untold(saved, state) == 0
 
 
 def test_the_carrier_is_asked_for_events_once_for_each_number() -> None:

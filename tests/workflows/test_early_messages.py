@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowFailureError,
@@ -15,9 +16,12 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+import worker
 from domain.results import Accepted, CancelResult, OrderResult, StatusView
+from domain.timeline import ENTRIES_KEPT
+from store.tables.orders import timeline
 from tests import rawclient
-from tests.shop import Body, Shop, line
+from tests.shop import PATIENCE_SECONDS, Body, Shop, line
 
 
 async def start_with(
@@ -147,3 +151,37 @@ async def test_a_query_before_the_order_stands_says_so(shop: Shop) -> None:
     await rawclient.failure(handle)
     with pytest.raises(WorkflowQueryFailedError, match="the order was not accepted"):
         await handle.query("status", result_type=StatusView)
+
+
+async def test_a_crowd_of_messages_at_once_leaves_no_gap_in_the_timeline(shop: Shop) -> None:
+    """Seen at the doors: more refused signals in one workflow task than the order keeps entries of."""
+    queue, sku = f"{shop.task_queue}-later", await shop.lists(9)
+    crowd, still_open, closing = 2 * ENTRIES_KEPT + 50, shop.body(line(sku)), shop.body(line(sku))
+    for body in (still_open, closing):
+        handle = await shop.client.start_workflow(
+            "OrderWorkflow", body, id=f"order:{body['order_id']}", task_queue=queue, execution_timeout=rawclient.AT_MOST
+        )
+        for _ in range(crowd):
+            await handle.signal("ship", {})
+    await shop.orders.signal(closing["order_id"], "cancel", {})
+    async with worker.running(worker.build(shop.client, shop.settings, queue)):
+        await shop.ended(closing["order_id"])
+        await shop.until(still_open["order_id"], lambda status: status.status == "Unshipped")
+        for body in (still_open, closing):
+            assert await recorded(shop, body["order_id"], "ship_refused") == crowd
+        await shop.update(still_open["order_id"], "cancel")
+        await shop.ended(still_open["order_id"])
+        await shop.conserves()
+
+
+async def recorded(shop: Shop, order_id: str, what: str) -> int:
+    """How often it stands in PostgreSQL's timeline; the last rows may still be on their way."""
+    found = 0
+    for _ in range(PATIENCE_SECONDS):
+        async with shop.database.statement() as connection:
+            query = select(func.count()).where(timeline.c.order_id == order_id, timeline.c.what == what)
+            if (count := await connection.scalar(query) or 0) == found != 0:
+                break
+        found = count
+        await asyncio.sleep(1)
+    return found
