@@ -575,7 +575,8 @@ async def _reconcile(arguments: _Arguments) -> int:
     report = await reconcile(await connect(), look)
     counts = {name: value for name, value in report.model_dump(mode="json").items() if name != "orders"}
     _show(arguments, report, "\n".join((_sheet(counts), *report.orders)))
-    return OK if not (report.held_back or report.failed or report.not_mended) else REFUSED
+    left = report.held_back or report.failed or report.not_mended or report.ended or report.without_rows
+    return REFUSED if left else OK
 
 
 def _raise_if_refused(answer: StockLevel | StockRefused | None) -> None:

@@ -51,7 +51,7 @@ class Reconciling:
 
     async def release_dead_stock(self, grace: timedelta, dry_run: bool) -> MendedStock:
         """Give back what closed or unknown orders hold or wait for, and mend levels that say another thing than the
-        orders do. Two statements where there is nothing to do.
+        orders do. Three statements where there is nothing to do.
         """
         async with self._database.statement() as connection:
             holders = (await connection.execute(_DEAD_HOLDERS, {"grace": grace})).all()

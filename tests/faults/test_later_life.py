@@ -19,6 +19,7 @@ from tests.shop import PATIENCE_SECONDS, Shop, line, open_shop
 from usecases.reconciliation import reconcile
 from workflows import steps
 from workflows.names import WORKFLOW, workflow_id
+from workflows.options import STORE_LOCAL
 
 LONG = timedelta(seconds=45)
 """So that the step may stand still for a whole life; it stands still no longer than that takes."""
@@ -53,7 +54,7 @@ class Held(ClientInterceptor, WorkerInterceptor):
 async def held(
     stack: Stack, client: Client, fresh_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Shop, Held]]:
-    patient = steps.STORE_LOCAL._replace(one_try=LONG, all_tries=LONG)
+    patient = STORE_LOCAL._replace(one_try=LONG, all_tries=LONG)
     monkeypatch.setattr(steps, "STORE_LOCAL", patient)
     held = Held()
     config = client.config()

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
+from benchmarks.sql_meter import SqlMeter
 from domain.effects import Reserve, Want
 from domain.placing import Channel
 from domain.reconciling import ReconcileInput, ReconcileReport
@@ -29,7 +30,7 @@ from tests.shop import PATIENCE_SECONDS, Shop, line, open_shop
 from usecases.reconciliation import reconcile, register_schedule, schedule_id
 from worker import workflow_runner
 from workflows.arguments import ARGUMENTS
-from workflows.names import WORKFLOW, workflow_id
+from workflows.names import RECONCILE, WORKFLOW, workflow_id
 from workflows.order import OrderWorkflow
 
 WHY = "placed by a script that ran wild"
@@ -232,7 +233,7 @@ async def test_an_order_that_was_given_too_little_time_is_taken_up(shop: Shop) -
     body = shop.body(line(sku, 2))
     order_id = str(body["order_id"])
     await shop.client.start_workflow(
-        WORKFLOW, body, id=workflow_id(order_id), task_queue=shop.task_queue, execution_timeout=timedelta(seconds=5)
+        WORKFLOW, body, id=workflow_id(order_id), task_queue=shop.task_queue, execution_timeout=timedelta(seconds=8)
     )
     await _ends_as(shop, order_id, WorkflowExecutionStatus.TIMED_OUT)
     assert (await shop.on_hand(sku))["ACME-1"] == (5, 2)
@@ -332,6 +333,28 @@ async def test_a_living_order_is_left_alone(shop: Shop) -> None:
     await shop.ended(order_id)
 
 
+async def test_with_nothing_to_do_it_asks_little(shop: Shop) -> None:
+    """The figures of docs/decisions/0021-orders-without-a-workflow.md."""
+    order_id = await shop.placed(line(await shop.lists(5), 2))
+    await _reconcile(shop)
+    await shop.conserves()
+    look, run = ReconcileInput(grace_seconds=0.0), f"reconcile-{uuid4().hex[:8]}"
+    with SqlMeter() as meter:
+        report: ReconcileReport = await shop.client.execute_workflow(
+            RECONCILE, look, id=run, task_queue=shop.task_queue, result_type=ReconcileReport
+        )
+    assert report.is_clean, report
+    assert report.looked_at >= 1
+    sent = meter.read()
+    assert {name: count for name, count in sent.statements.items() if name in _ASKS} == _ASKS
+    assert (await shop.client.get_workflow_handle(run).describe()).history_length == 23
+    await shop.update(order_id, "cancel")
+    await shop.ended(order_id)
+
+
+_ASKS = {"find_lost_orders": 3, "release_dead_stock": 3, "find_held_money": 1}
+
+
 async def test_rows_of_a_forgotten_step_are_written_anew(shop: Shop) -> None:
     """As a packing leaves them that nobody remembers; how that comes about is in tests/faults/test_lost_task.py."""
     sku = await shop.lists(5)
@@ -422,4 +445,5 @@ async def _triggered(shop: Shop, number: int) -> ReconcileReport:
         seen = [action.action for action in (await handle.describe()).info.recent_actions]
     assert isinstance(seen[-1], ScheduleActionExecutionStartWorkflow)
     started = shop.client.get_workflow_handle(seen[-1].workflow_id, result_type=ReconcileReport)
-    return await started.result()
+    report: ReconcileReport = await started.result()
+    return report
