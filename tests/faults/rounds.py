@@ -42,7 +42,8 @@ async def play(shop: Siege, seed: int, round_: Round) -> Part:
         await asyncio.gather(*late, return_exceptions=True)
         failed = [f"{one.exception()!r}" for one in done if one.exception() is not None]
         results = [one.result() for one in done if one.exception() is None]
-        told = [one._replace(in_order=not round_.messages) for one in results if isinstance(one, Told)]
+        # A scan that is lent to a worker that dies, or fails once, comes after those that are told meanwhile.
+        told = [one._replace(in_order=False) for one in results if isinstance(one, Told)]
         waiting = [one for one in results if isinstance(one, Waiting)]
         found = await outcome(shop, told, waiting, [*stuck, *failed], mails_before=before)
     finally:

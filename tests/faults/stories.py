@@ -378,7 +378,7 @@ class Told(NamedTuple):
     expected: Expected
     result: OrderResult
     in_order: bool = True
-    """False where scans overtook one another: what comes too late is no news, and no mail."""
+    """False where scans may overtake one another: what comes too late is no news, and no mail."""
 
 
 async def told_of(teller: Teller, expected: Expected) -> Told:
