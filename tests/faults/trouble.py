@@ -62,10 +62,11 @@ def noted(file: Path) -> Counter[str]:
 def install(trouble: Trouble) -> None:
     """Of this process alone: what `worker.build` makes from now on is wrapped."""
     if trouble.parties:
-        _wrap("PaymentSandbox", lambda real: Troubled(real, "payments", trouble, Unavailable))
-        _wrap("SimulatedNetwork", lambda real: Troubled(real, "network", trouble, Unavailable))
-        _wrap("SimulatedCarrier", lambda real: Troubled(real, "carrier", trouble, Unavailable))
-        _wrap("SmtpMailer", lambda real: Troubled(real, "mail", trouble, MailUnavailable))
+        tries: Counter[str] = Counter()
+        _wrap("PaymentSandbox", lambda real: Troubled(real, "payments", trouble, Unavailable, tries))
+        _wrap("SimulatedNetwork", lambda real: Troubled(real, "network", trouble, Unavailable, tries))
+        _wrap("SimulatedCarrier", lambda real: Troubled(real, "carrier", trouble, Unavailable, tries))
+        _wrap("SmtpMailer", lambda real: Troubled(real, "mail", trouble, MailUnavailable, tries))
     if trouble.messages:
         _wrap("OrderSignals", lambda real: UnreliableMessages(real, trouble))
 
@@ -78,12 +79,15 @@ def _wrap(name: str, wrapped: Callable[[Any], Any]) -> None:
 class Troubled:
     """A real adapter some of whose calls go wrong. All that is no coroutine of it is left as it is."""
 
-    def __init__(self, real: Any, party: str, trouble: Trouble, error: Callable[[str], Exception]) -> None:
+    def __init__(
+        self, real: Any, party: str, trouble: Trouble, error: Callable[[str], Exception], tries: Counter[str]
+    ) -> None:
+        """`tries` is one for all adapters of the process: a worker sends mail by several."""
         self._real = real
         self._party = party
         self._trouble = trouble
         self._error = error
-        self._tries: Counter[str] = Counter()
+        self._tries = tries
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._real, name)
@@ -96,10 +100,10 @@ class Troubled:
         return call
 
     async def _call(self, real: Any, name: str, key: str, ask: Callable[[], Awaitable[Any]]) -> Any:
-        one = f"{name} {key}"
+        one = f"{self._party} {name} {key}"
         self._tries[one] += 1
         number = activity.info().attempt if activity.in_activity() else self._tries[one]
-        place = self._trouble.meets(self._trouble.parties, self._party, one, number)
+        place = self._trouble.meets(self._trouble.parties, one, number)
         if number > _TRIES or place is None:
             return await ask()
         kind = (_REFUSES, _HANGS, _DONE_THEN_FAILS)[int(place * 3)]
