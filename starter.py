@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
@@ -150,7 +150,7 @@ async def _import(arguments: _Arguments) -> int:
 async def _olist_rows(folder: Path) -> list[ImportRow]:
     """With what the orders buy put into stock first."""
     from store.inventory import Inventory
-    from usecases.olist import NotOlist, read_olist
+    from usecases.olist import NotOlist, read_olist, shown
 
     try:
         olist = read_olist(folder)
@@ -158,7 +158,7 @@ async def _olist_rows(folder: Path) -> list[ImportRow]:
         raise InvalidOrder(str(error)) from None
     async with _database() as database:
         _raise_if_refused(await Inventory(database).load(olist.catalog))
-    return [ImportRow(order.order_id, order.body, order.reason) for order in olist.orders]
+    return [ImportRow(shown(order.order_id), order.body, order.reason) for order in olist.orders]
 
 
 async def _replay(arguments: _Arguments) -> int:
@@ -239,7 +239,7 @@ def _replay_text(report: "ReplayReport") -> str:
 def _import_summary(report: ImportReport) -> str:
     return (
         f"{report.rows} rows: {report.new} placed, {report.same} there already, "
-        f"{report.finished} ended already, {len(report.troubles)} not placed"
+        f"{report.finished} ended already, {report.not_placed} not placed"
     )
 
 
@@ -351,7 +351,7 @@ def _number(text: str) -> int | str:
 async def _stock_load(arguments: _Arguments) -> int:
     from store.inventory import Inventory
 
-    catalog = decode(Catalog, (_read_json(arguments.file, InvalidMessage),))
+    catalog = decode(Catalog, (_read_json(arguments.file, InvalidMessage, _CATALOG_BYTES_MAX),))
     if isinstance(catalog, Refusal):
         raise InvalidMessage(catalog.reason)
     async with _database() as database:
@@ -621,6 +621,13 @@ async def _database() -> "AsyncIterator[Database]":
 # -- what is read ------------------------------------------------------------------------
 
 
+_BODY_BYTES_MAX = 2_000_000
+"""As by HTTP; Temporal takes no more either."""
+
+_CATALOG_BYTES_MAX = 200_000_000
+"""All that a catalog may hold (`values_max`) fits, with room to spare."""
+
+
 def _read_input(text: str) -> Any:
     """JSON itself, `@file`, or `-` for standard input."""
     if text == "-" or text.startswith("@"):
@@ -628,13 +635,18 @@ def _read_input(text: str) -> Any:
     return _parse(text, "--input", InvalidMessage)
 
 
-def _read_json(path: str, error: type[OrderError]) -> Any:
+def _read_json(path: str, error: type[OrderError], bytes_max: int = _BODY_BYTES_MAX) -> Any:
     with _open(path) as file:
         try:
-            text = file.read()
-        except UnicodeDecodeError:
-            raise error(f"{path}: is not UTF-8") from None
-    return _parse(text, path, error)
+            content = file.read(bytes_max + 1)
+        except OSError as trouble:
+            raise error(f"{path}: {trouble.strerror}") from None
+    if len(content) > bytes_max:
+        raise error(f"{path}: larger than {bytes_max:,} bytes")
+    try:
+        return _parse(content.decode("utf-8-sig"), path, error)
+    except UnicodeDecodeError:
+        raise error(f"{path}: is not UTF-8") from None
 
 
 def _parse(text: str, where: str, error: type[OrderError]) -> Any:
@@ -644,11 +656,11 @@ def _parse(text: str, where: str, error: type[OrderError]) -> Any:
         raise error(f"{where}: no JSON: {trouble}") from None
 
 
-def _open(path: str) -> Any:
+def _open(path: str) -> BinaryIO:
     if path == "-":
-        return open(sys.stdin.fileno(), encoding="utf-8", closefd=False)
+        return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
-        return open(path, encoding="utf-8")
+        return open(path, "rb")
     except OSError as error:
         raise InvalidMessage(f"{path}: {error.strerror}") from None
 

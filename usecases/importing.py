@@ -1,10 +1,11 @@
 """Many orders at once: from JSON Lines, or whatever else gives bodies. Safe to run again, every row is answered for."""
 
 import asyncio
+import codecs
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any, Literal, NamedTuple, Protocol, TextIO
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from domain.model import Frozen
 from usecases.errors import InvalidOrder, OrderConflict, OrderError, Unreachable
@@ -13,6 +14,9 @@ from usecases.orders import Placed
 AT_ONCE = 20
 TRIES = 4
 """For a row that nobody answered; the waits between them are 1, 2 and 4 seconds."""
+
+LINE_BYTES_MAX = 2_000_000
+"""Of one body, as by HTTP."""
 
 
 class PlacesOrders(Protocol):
@@ -47,19 +51,33 @@ class ImportReport(Frozen):
     new: int = 0
     same: int = 0
     finished: int = 0
+    not_placed: int = 0
     troubles: tuple[RowTrouble, ...] = ()
 
 
-def json_lines(file: TextIO) -> Iterator[ImportRow]:
-    """One body a line; empty lines are left out."""
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
+def json_lines(file: BinaryIO) -> Iterator[ImportRow]:
+    """One body a line, in UTF-8; empty lines are left out. Never holds more than one line, however long the file is."""
+    number = 0
+    while line := file.readline(LINE_BYTES_MAX + 1):
+        number += 1
         where = f"line {number}"
-        try:
-            yield ImportRow(where, json.loads(line.strip()))
-        except (ValueError, RecursionError) as error:
-            yield ImportRow(where, reason=f"no JSON: {error}")
+        if len(line) > LINE_BYTES_MAX:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(LINE_BYTES_MAX)
+            yield ImportRow(where, reason=f"longer than {LINE_BYTES_MAX:,} bytes")
+            continue
+        line = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").strip()
+        if line:
+            yield _row(where, line)
+
+
+def _row(where: str, line: bytes) -> ImportRow:
+    try:
+        return ImportRow(where, json.loads(line.decode()))
+    except UnicodeDecodeError:
+        return ImportRow(where, reason="is not UTF-8")
+    except (ValueError, RecursionError) as error:
+        return ImportRow(where, reason=f"no JSON: {error}")
 
 
 async def import_orders(
@@ -70,26 +88,26 @@ async def import_orders(
     at_once: int = AT_ONCE,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> ImportReport:
-    """Place every row; `told` hears of the report so far after each. Troubles are listed in the order of the rows."""
+    """Place every row; `told` hears of the counts so far after each. Troubles are listed in the order of the rows."""
     report = ImportReport()
     troubles: dict[int, RowTrouble] = {}
     async with aclosing(_answers(orders, rows, at_once, sleep)) as answers:
         async for number, answer in answers:
             if isinstance(answer, RowTrouble):
                 troubles[number] = answer
-            report = _counted(report, answer, troubles)
+            report = _counted(report, answer)
             told(report)
-    return report
+    return report.model_copy(update={"troubles": tuple(troubles[number] for number in sorted(troubles))})
 
 
-def _counted(report: ImportReport, answer: Placed | RowTrouble, troubles: dict[int, RowTrouble]) -> ImportReport:
+def _counted(report: ImportReport, answer: Placed | RowTrouble) -> ImportReport:
     outcome = answer.outcome if isinstance(answer, Placed) else None
     return ImportReport(
         rows=report.rows + 1,
         new=report.new + (outcome == "new"),
         same=report.same + (outcome == "running_same"),
         finished=report.finished + (outcome == "finished_same"),
-        troubles=report.troubles if outcome else tuple(troubles[number] for number in sorted(troubles)),
+        not_placed=report.not_placed + (outcome is None),
     )
 
 

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
 from domain.catalog import Catalog, Listing, Location, OpeningStock, Seller
 from domain.decoding import Refusal, decode
 from domain.placing import PAYMENTS_MAX, PlaceOrder
@@ -35,7 +37,27 @@ from domain.state import OrderStatus
 ZONE = ZoneInfo("America/Sao_Paulo")
 CURRENCY = "BRL"
 
-_FILES = ("orders", "order_items", "order_payments", "customers")
+_COLUMNS = {
+    "orders": (
+        *("order_id", "customer_id", "order_status", "order_purchase_timestamp", "order_approved_at"),
+        *("order_delivered_carrier_date", "order_delivered_customer_date", "order_estimated_delivery_date"),
+    ),
+    "order_items": (
+        *("order_id", "order_item_id", "product_id", "seller_id", "shipping_limit_date", "price", "freight_value"),
+    ),
+    "order_payments": ("order_id", "payment_sequential", "payment_type", "payment_value"),
+    "customers": (
+        *("customer_id", "customer_unique_id", "customer_zip_code_prefix", "customer_city", "customer_state"),
+    ),
+}
+_BYTES_MAX = 500_000_000
+"""Of one file, which is held in memory; all of Olist's orders take 18 MB."""
+
+_YEARS = range(1970, 2200)
+"""Those that a time may be in, anywhere here (`domain.model.MOMENT`)."""
+
+_DIGITS_MAX = 15
+_SHOWN_MAX = 64
 _KINDS = {"credit_card": "card", "debit_card": "card", "voucher": "voucher"}
 _POLICY = {
     "payment_retry_hours": 24 * 365,
@@ -134,17 +156,19 @@ def is_olist(folder: Path) -> bool:
 
 def read_olist(folder: Path, factor: float = 1.0) -> OlistFolder:
     """All orders of the folder in the order of its file, each on a clock of this speed. Raises `NotOlist`."""
-    tables = {name: _read(folder / f"olist_{name}_dataset.csv") for name in _FILES}
+    tables = {name: _read(folder / f"olist_{name}_dataset.csv", columns) for name, columns in _COLUMNS.items()}
+    items, payments = _by(tables["order_items"], "order_id"), _by(tables["order_payments"], "order_id")
+    customers = {row["customer_id"]: row for row in tables["customers"]}
+    orders = tuple(
+        _order(row, customers.get(row["customer_id"]), items[row["order_id"]], payments[row["order_id"]], factor)
+        for row in tables["orders"]
+    )
     try:
-        items, payments = _by(tables["order_items"], "order_id"), _by(tables["order_payments"], "order_id")
-        customers = {row["customer_id"]: row for row in tables["customers"]}
-        orders = tuple(
-            _order(row, customers.get(row["customer_id"]), items[row["order_id"]], payments[row["order_id"]], factor)
-            for row in tables["orders"]
-        )
-    except KeyError as error:
-        raise NotOlist(f"{folder}: there is no column {error.args[0]!r}") from None
-    return OlistFolder(orders, _catalog(folder.resolve().name, orders))
+        return OlistFolder(orders, _catalog(folder.resolve().name, orders))
+    except ValidationError as error:
+        # Where an order's seller, of any letters and length, makes no mail address or location.
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise NotOlist(f"{folder}: {error.title}: {first['loc'][-1]}: {first['msg']}") from None
 
 
 # -- one order -----------------------------------------------------------------------
@@ -160,7 +184,7 @@ def _order(row: _Row, customer: _Row | None, items: list[_Row], payments: list[_
     try:
         recorded = _recorded(row, items, payments)
         if customer is None:
-            raise _Unreadable(f"customer_id: no customer {row['customer_id']!r} is in the folder")
+            raise _Unreadable(f"customer_id: no customer {_shown(row['customer_id'])} is in the folder")
         body = _body(row, customer, items, payments, recorded, factor)
     except _Unreadable as error:
         return OlistOrder(order_id, None, str(error), recorded, (), Expected(None, True, "unreadable: refused"))
@@ -340,13 +364,21 @@ def _catalog(folder_name: str, orders: Iterable[OlistOrder]) -> Catalog:
 # -- reading --------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> list[_Row]:
+def _read(path: Path, columns: Iterable[str]) -> list[_Row]:
     try:
+        if path.stat().st_size > _BYTES_MAX:
+            raise NotOlist(f"{path}: larger than {_BYTES_MAX:,} bytes")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file, restval=""))
+            reader = csv.DictReader(file, restval="")
+            for column in columns:
+                if column not in (reader.fieldnames or ()):
+                    raise NotOlist(f"{path}: there is no column {column!r}")
+            return list(reader)
     except OSError as error:
         raise NotOlist(f"{path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise NotOlist(f"{path}: is not UTF-8") from None
+    except csv.Error as error:
         raise NotOlist(f"{path}: {error}") from None
 
 
@@ -359,9 +391,12 @@ def _by(rows: Iterable[_Row], column: str) -> defaultdict[str, list[_Row]]:
 
 def _moment(row: _Row, column: str) -> datetime:
     try:
-        return datetime.strptime(row[column], "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZONE).astimezone(UTC)
+        moment = datetime.strptime(row[column], "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZONE)
     except ValueError:
-        raise _Unreadable(f"{column}: {row[column]!r} is no time") from None
+        raise _Unreadable(f"{column}: {_shown(row[column])} is no time") from None
+    if moment.year not in _YEARS:
+        raise _Unreadable(f"{column}: {_shown(row[column])} is not within the years {_YEARS[0]} to {_YEARS[-1]}")
+    return moment.astimezone(UTC)
 
 
 def _moment_or_none(row: _Row, column: str) -> datetime | None:
@@ -370,13 +405,26 @@ def _moment_or_none(row: _Row, column: str) -> datetime | None:
 
 def _centavos(row: _Row, column: str) -> int:
     try:
-        return int((Decimal(row[column]) * 100).to_integral_value(ROUND_HALF_UP))
-    except (InvalidOperation, ValueError, OverflowError):
-        raise _Unreadable(f"{column}: {row[column]!r} is no amount") from None
+        amount = Decimal(row[column])
+    except InvalidOperation:
+        raise _Unreadable(f"{column}: {_shown(row[column])} is no amount") from None
+    # 1e999999 is a number too, and would be written out in full.
+    if not amount.is_finite() or amount.adjusted() > _DIGITS_MAX:
+        raise _Unreadable(f"{column}: {_shown(row[column])} is no amount")
+    return int((amount * 100).to_integral_value(ROUND_HALF_UP))
 
 
 def _whole(row: _Row, column: str) -> int:
     try:
         return int(row[column])
     except ValueError:
-        raise _Unreadable(f"{column}: {row[column]!r} is no number") from None
+        raise _Unreadable(f"{column}: {_shown(row[column])} is no number") from None
+
+
+def shown(order_id: str) -> str:
+    """An order's id as it is, or so that it harms no terminal."""
+    return order_id if len(order_id) <= _SHOWN_MAX and order_id.isprintable() else _shown(order_id)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}...")

@@ -29,9 +29,9 @@ def given(path: Path, orders_max: int) -> Programme:
     if path.is_dir():
         return _programme(*_olist(path, orders_max), orders_max)
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             rows = list(islice(json_lines(file), orders_max + 1))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise LocalStackError(f"ORDERS={path}: {error}") from None
     return _programme(rows, None, orders_max)
 

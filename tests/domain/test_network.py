@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from domain.placing import Channel
 from domain.readiness import is_ready
 from domain.state import OrderStatus
@@ -148,6 +150,14 @@ def test_the_network_speaks_of_its_own_fulfillments_only() -> None:
     refusal = fba.refusal("network_event", fulfillment_id="acme-1", **event, parcels=[wrong])
     assert refusal is not None
     assert refusal.startswith("parcels.0.tracking_number")
+
+
+@pytest.mark.parametrize("by", ["customer", "customer/c-1", "seller:acme", "seller:birch", "carrier"])
+def test_nobody_else_speaks_for_the_network(by: str) -> None:
+    fba = fba_story()
+    event = {"fulfillment_id": "acme-1", "event_id": "n", "status": "Complete", "occurred_at": fba.now}
+    assert fba.refusal("network_event", **event, by=by) == f"by: {by} does not speak for the network"
+    assert fba.refusal("network_event", **event) is None
 
 
 def test_an_address_does_not_change_once_the_network_has_it() -> None:

@@ -252,7 +252,7 @@ def _example(name: str) -> Any:
 
 async def hostile_parameters(report: Report, web: Web, random: Random, order_id: str, count: int) -> None:
     """Every place of every address, and what follows a question mark, by all kinds of people."""
-    support, seller = await _signed_in(web, Scope.SUPPORT), await _signed_in(web, Scope.SELLER, "acme")
+    support, seller = await signed_in(web, Scope.SUPPORT), await signed_in(web, Scope.SELLER, "acme")
     program = web.client(Authorization=f"Bearer {await web.key(Scope.BACKEND)}")
     stranger = web.client()
     names = ("q", "search", "after", "before", "limit", "from", "until", "seller", "sku", "country", "currency", "word")
@@ -284,7 +284,7 @@ async def hostile_parameters(report: Report, web: Web, random: Random, order_id:
 _WORDS = "searched for as the words that it is, or passed over"
 
 
-async def _signed_in(web: Web, scope: Scope, seller: str | None = None) -> httpx.AsyncClient:
+async def signed_in(web: Web, scope: Scope, seller: str | None = None) -> httpx.AsyncClient:
     client = web.client()
     page = await client.get("/signin")
     token = _token(page)
@@ -294,7 +294,7 @@ async def _signed_in(web: Web, scope: Scope, seller: str | None = None) -> httpx
 
 async def lists(report: Report, web: Web) -> None:
     """A seller's list of shipped parcels: what is no list, formulas, and far too long."""
-    client = await _signed_in(web, Scope.SELLER, "acme")
+    client = await signed_in(web, Scope.SELLER, "acme")
     page = await client.get("/seller/import")
     token = _token(page)
     head = "order_id,fulfillment_id,carrier,tracking_number\n"

@@ -1,12 +1,13 @@
 """Imports: every row is answered for, and one bad row harms no other."""
 
 import asyncio
+import codecs
 import io
 from typing import Any
 
 from domain.results import OrderResult
 from usecases.errors import InvalidOrder, OrderConflict, OrderError, Unreachable
-from usecases.importing import TRIES, ImportReport, ImportRow, import_orders, json_lines
+from usecases.importing import LINE_BYTES_MAX, TRIES, ImportReport, ImportRow, import_orders, json_lines
 from usecases.orders import Placed
 
 
@@ -95,8 +96,18 @@ async def test_no_more_rows_are_under_way_than_asked_for() -> None:
 
 
 def test_json_lines_tell_the_line_of_what_is_none() -> None:
-    found = list(json_lines(io.StringIO('{"order_id": "1"}\n\n{\n[1]\n' + "[" * 200_000)))
+    found = list(json_lines(io.BytesIO(b'{"order_id": "1"}\n\n{\n[1]\n' + b"[" * 200_000)))
     assert [row.where for row in found] == ["line 1", "line 3", "line 4", "line 5"]
     assert found[0].body == {"order_id": "1"}
     assert found[1].reason == "no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
     assert found[3].reason is not None
+
+
+def test_json_lines_go_on_after_what_nobody_can_read() -> None:
+    good = b'{"order_id": "1"}'
+    too_long = b'"' + b"a" * 3 * LINE_BYTES_MAX + b'"'
+    file = b"\n".join([codecs.BOM_UTF8 + good, b'{"name": "\xff"}', too_long, codecs.BOM_UTF8 + good, b"\x00", good])
+    found = list(json_lines(io.BytesIO(file)))
+    assert [row.body for row in found] == [{"order_id": "1"}, None, None, None, None, {"order_id": "1"}]
+    assert [row.reason for row in found][1:3] == ["is not UTF-8", "longer than 2,000,000 bytes"]
+    assert [row.where for row in found] == [f"line {number}" for number in range(1, 7)]

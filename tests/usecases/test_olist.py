@@ -239,6 +239,34 @@ def test_a_folder_that_lacks_a_file_or_column_is_none(tmp_path: Path) -> None:
         read_olist(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("orders", "order_purchase_timestamp", "9999-12-31 23:59:59"),
+        ("orders", "order_estimated_delivery_date", "9999-12-31 00:00:00"),
+        ("order_items", "price", "1e400"),
+        ("order_items", "price", "1e999999"),
+        ("order_items", "price", "1e400000000"),
+        ("order_items", "price", "NaN"),
+        ("order_payments", "payment_value", "9" * 4_000),
+    ],
+)
+def test_numbers_and_times_beyond_all_measure_are_named_in_short(
+    tmp_path: Path, table: str, column: str, value: str
+) -> None:
+    row = {"orders": ORDER, "order_items": ITEM, "order_payments": PAYMENT}[table] | {column: value}
+    order = one(tmp_path, **{table: [row]})
+    assert order.reason is not None
+    assert order.reason.startswith(f"{column}: {value[:20]!r}"[:-1])
+    assert len(order.reason) < 200
+
+
+def test_a_seller_that_makes_no_location_or_mail_address_is_named(tmp_path: Path) -> None:
+    for seller, field in (("s" * 64, "location"), ("a..b", "email")):
+        with pytest.raises(NotOlist, match=f": {field}: "):
+            folder_with(tmp_path, order_items=[ITEM | {"seller_id": seller}])
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "orders", "refused"), [("ordinary", 1000, 0), ("troubled", 500, 123)])
 def test_all_real_orders_are_orders_or_have_no_items(name: str, orders: int, refused: int) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.placing import PlaceOrder, body_hash
@@ -24,7 +26,7 @@ from usecases.errors import (
     Refused,
     Unreachable,
 )
-from usecases.orders import Orders
+from usecases.orders import BODY_HASH, Orders
 from workflows.names import WORKFLOW, workflow_id
 
 SHORT = timedelta(seconds=1)
@@ -87,6 +89,22 @@ async def test_an_order_that_another_client_started_is_known_by_its_start_body(s
     assert (await shop.orders.place(body)).outcome == "running_same"
     with pytest.raises(OrderConflict):
         await shop.orders.place(body | {"tax": 1, "payments": [{"token": "tok_visa", "amount": 1001}]})
+
+
+@pytest.mark.parametrize("encoding", ["json/plain", "binary/encrypted", "no such encoding"])
+async def test_an_order_with_a_memo_that_cannot_be_read_is_a_conflict(shop: Shop, encoding: str) -> None:
+    """Whoever reaches Temporal may start one with anything in its memo."""
+    body = shop.body(line(await shop.lists()))
+    order_id = body["order_id"]
+    memo = Payload(metadata={"encoding": encoding.encode()}, data=b"\xff{")
+    await shop.client.start_workflow(
+        WORKFLOW, body, id=workflow_id(order_id), task_queue=shop.task_queue, memo={BODY_HASH: RawValue(memo)}
+    )
+    with pytest.raises(OrderConflict, match="is taken by"):
+        await shop.orders.place(body)
+    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    await shop.update(order_id, "cancel")
+    await shop.ended(order_id)
 
 
 async def test_a_bad_body_is_refused_before_anything_starts(shop: Shop) -> None:
