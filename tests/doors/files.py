@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -49,7 +49,7 @@ async def all_of(report: Report, shop: Shop, random: Random, count: int) -> None
             await _judge(report, shop, attack, words, named)
 
     with TemporaryDirectory() as temporary:
-        trials = []
+        trials: list[Coroutine[None, None, None]] = []
         for command in _COMMANDS:
             for sent in drawn(random, [*_files(command)], some):
                 file = Path(temporary) / f"sent-{len(trials)}.json"
@@ -133,7 +133,6 @@ def _folders() -> Iterator[_Folder]:
         ("order_items", "price", "-1e15"),
         ("order_items", "order_item_id", "9" * 5_000),
         ("order_items", "seller_id", "s" * 64),
-        ("order_items", "seller_id", "a..b"),
         ("order_items", "seller_id", "../x"),
         ("order_items", "shipping_limit_date", "9999-12-31 23:59:59"),
         ("order_payments", "payment_value", "Infinity"),

@@ -386,7 +386,7 @@ async def exchange(url: str, sent: bytes) -> bytes:
         if writer.can_write_eof():
             writer.write_eof()
         return await asyncio.wait_for(reader.read(), 20)
-    except (ConnectionError, TimeoutError):
+    except (OSError, TimeoutError):  # closed over what was sent, also before our end of it was
         return b""
     finally:
         writer.close()

@@ -261,10 +261,9 @@ def test_numbers_and_times_beyond_all_measure_are_named_in_short(
     assert len(order.reason) < 200
 
 
-def test_a_seller_that_makes_no_location_or_mail_address_is_named(tmp_path: Path) -> None:
-    for seller, field in (("s" * 64, "location"), ("a..b", "email")):
-        with pytest.raises(NotOlist, match=f": {field}: "):
-            folder_with(tmp_path, order_items=[ITEM | {"seller_id": seller}])
+def test_a_seller_that_makes_no_location_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotOlist, match=r": Location: location: "):
+        folder_with(tmp_path, order_items=[ITEM | {"seller_id": "s" * 64}])
 
 
 @pytest.mark.data
