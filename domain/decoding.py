@@ -122,6 +122,8 @@ def _kind(body: Any) -> str:
 
 
 _SENTENCES_MAX = 20
+_NAME_MAX = 100
+"""Characters: an unknown field may have a name of any length."""
 
 
 def _sentences(error: ValidationError) -> list[str]:
@@ -132,7 +134,7 @@ def _sentences(error: ValidationError) -> list[str]:
     for one in errors:
         if one["loc"] in parents:
             continue  # a list that is too short because its one element is wrong
-        path = ".".join(str(part) for part in one["loc"])
+        path = ".".join(str(part)[:_NAME_MAX] for part in one["loc"])
         words = one["msg"].removeprefix("Value error, ").replace("Tuple", "Array")
         sentences.append(f"{path}: {words}" if path else words)
     if len(sentences) > _SENTENCES_MAX:

@@ -113,3 +113,10 @@ def test_what_is_larger_than_any_body_is_refused_before_it_is_looked_at(body: An
 def test_of_a_large_catalog_the_first_wrong_one_is_named() -> None:
     words = reason(Catalog, {"listings": [{}] * 200_000})
     assert words.count("listings.") == words.count("listings.0.") == 5
+
+
+def test_the_name_of_a_field_that_nobody_knows_is_told_in_short() -> None:
+    refusal = decode(PlaceOrder, ({"a" * 1_000_000: 1},))
+    assert isinstance(refusal, Refusal)
+    assert "a" * 100 + ": Extra inputs are not permitted" in refusal.reason
+    assert len(refusal.reason) < 1_000

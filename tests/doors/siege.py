@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
 from localstack.process import ManagedProcess
 from localstack.worker_process import wait_until_ready
-from tests.doors import files, names, temporal_doors, web_doors
+from tests.doors import names, temporal_doors, web_doors
 from tests.doors.report import Report
 from tests.faults.shop import BesiegedShop, besieged_shop
 from usecases.settings import Settings
@@ -88,7 +88,6 @@ async def besiege(seed: int, count: int) -> Siege:
                 await web_doors.all_of(siege.report, web, Random(seed), count)
                 await temporal_doors.all_of(siege.report, shop, Random(seed + 1), count)
                 await names.all_of(siege.report, web, Random(seed + 2), count)
-                await files.all_of(siege.report, shop, Random(seed + 3), count)
             except Exception:  # what was let in before it is told all the same
                 siege.broken.append(f"the siege broke off: {traceback.format_exc()}")
             looking.cancel()
