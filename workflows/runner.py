@@ -13,6 +13,7 @@ See `HistoryUpdate::take_next_wft_sequence` and `ManagedRun::prepare_complete_re
 docs/decisions/0033-runs-that-replay.md.
 """
 
+import time  # noqa: TID251 - a worker runs this, and no workflow
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,26 +27,52 @@ TAKEN_OVER = "Unreachable: another worker takes the order over, ask again"
 _LEGACY_QUERY = "legacy_query"
 """The id that the core gives to a query that comes outside of a workflow task."""
 
+_REFUSED_MAX = 5
+"""So many in a row are rather a clock that is wrong."""
+
 
 class ReplayableRunner(WorkflowRunner):
     """Wraps another runner."""
 
     def __init__(self, runner: WorkflowRunner) -> None:
         self._runner = runner
+        self._ages = Ages()
 
     def prepare_workflow(self, defn: Any) -> None:
         self._runner.prepare_workflow(defn)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        return _ReplayableInstance(self._runner.create_instance(det))
+        return _ReplayableInstance(self._runner.create_instance(det), det, self._ages)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         self._runner.set_worker_level_failure_exception_types(types)
 
 
+class Ages:
+    """How long ago workflow tasks were started, by the server's clock, which may differ from ours."""
+
+    def __init__(self) -> None:
+        self._ahead_ns: int | None = None
+        self._refused = 0
+
+    def is_over(self, age_ns: int, timeout_ns: int) -> bool:
+        """Whether a task of that age, by our clock, has timed out long ago, so that there can be none.
+
+        How far our clock is ahead is known from the youngest task; until then it is taken to be right. Where it is not,
+        some tasks are refused at first, and given again.
+        """
+        over = age_ns - (self._ahead_ns or 0) >= timeout_ns and self._refused < _REFUSED_MAX
+        self._refused = self._refused + 1 if over else 0
+        if not over and (self._ahead_ns is None or age_ns < self._ahead_ns):
+            self._ahead_ns = age_ns
+        return over
+
+
 class _ReplayableInstance(WorkflowInstance):
-    def __init__(self, instance: WorkflowInstance) -> None:
+    def __init__(self, instance: WorkflowInstance, det: WorkflowInstanceDetails, ages: Ages) -> None:
         self._instance = instance
+        self._ages = ages
+        self._timeout_ns = int(det.info.task_timeout.total_seconds() * 1e9)
         self._length = 0
         self._time_ns = 0
         self._local_steps: set[int] = set()
@@ -68,12 +95,12 @@ class _ReplayableInstance(WorkflowInstance):
         return completion
 
     def _is_outside_of_a_task(self, act: WorkflowActivation) -> bool:
-        """New events, and no workflow task was started with them: each has a time of its own."""
-        return (
-            not act.is_replaying
-            and 0 < self._length < act.history_length
-            and act.timestamp.ToNanoseconds() == self._time_ns
-        )
+        """New events, and no workflow task was started with them, or only one that has timed out since."""
+        if act.is_replaying or self._length >= act.history_length:
+            return False
+        started_ns = act.timestamp.ToNanoseconds()
+        over = self._ages.is_over(time.time_ns() - started_ns, self._timeout_ns)
+        return self._length > 0 and (over or started_ns == self._time_ns)
 
     def _unanswered(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         completion = WorkflowActivationCompletion(run_id=act.run_id)
