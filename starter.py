@@ -611,7 +611,8 @@ async def _remembered_orders(arguments: _Arguments) -> AsyncIterator[Orders]:
 async def _database() -> "AsyncIterator[Database]":
     from store.database import Database
 
-    database = Database(load_settings().database_url, pool_size=2)
+    settings = load_settings()
+    database = Database(settings.database_url, pool_size=2, wrapping=settings.wrapping())
     try:
         yield database
     finally:

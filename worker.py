@@ -108,7 +108,10 @@ def build(client: Client, settings: Settings, task_queue: str = TASK_QUEUE, *, t
     """Wire ports to adapters, one file per port, chosen by the settings. `traced` where the client is."""
     client = reading_anything(client)
     database = Database(
-        settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        wrapping=settings.wrapping(),
     )
     meters = Meters(database)
     messages = Messages(database)

@@ -1,15 +1,14 @@
 """How customers and sellers are reached: asked when a mail is sent, and by pages of those who may see it."""
 
-from typing import Any
-
-from sqlalchemy import ARRAY, Select, Text, any_, bindparam, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, or_, select
 
 from domain.contacts import Contact, CustomerContact
-from domain.placing import Address
 from store.database import Database
 from store.grouping import Grouped
 from store.tables.catalog import sellers
 from store.tables.orders import order_contacts, orders
+from store.tables.people import customer_keys
+from store.vault import CONTACT, JOINED
 
 
 class Contacts:
@@ -26,39 +25,40 @@ class Contacts:
 
     async def _of_sellers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
         columns = (sellers.c.seller_id, sellers.c.name, sellers.c.email, sellers.c.time_zone)
-        return await self._of(
-            select(*columns).where(sellers.c.seller_id == any_(bindparam("ids", list(ids), ARRAY(Text))))
-        )
-
-    async def _of_customers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
-        found = order_contacts.c
-        columns = (found.order_id, found.name, found.email, found.time_zone)
-        return await self._of(select(*columns).where(found.order_id == any_(bindparam("ids", list(ids), ARRAY(Text)))))
-
-    async def _of(self, query: Select[Any]) -> dict[str, Contact]:
+        query = select(*columns).where(sellers.c.seller_id == any_(bindparam("ids", list(ids), ARRAY(Text))))
         async with self._database.statement() as connection:
             rows = (await connection.execute(query)).all()
         return {key: Contact(name=name, email=email, time_zone=zone) for key, name, email, zone in rows}
 
-    async def customer(self, order_id: str) -> CustomerContact | None:
+    async def _of_customers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
+        wanted = order_contacts.c.order_id == any_(bindparam("ids", list(ids), ARRAY(Text)))
         async with self._database.statement() as connection:
-            row = (
-                await connection.execute(select(order_contacts).where(order_contacts.c.order_id == order_id))
-            ).one_or_none()
-        if row is None:
-            return None
-        return CustomerContact(
-            name=row.name,
-            email=row.email,
-            time_zone=row.time_zone,
-            address=Address.model_validate(row.address),
-            earlier_addresses={
-                part: Address.model_validate(address) for part, address in row.earlier_addresses.items()
-            },
-        )
+            rows = (await connection.execute(_CUSTOMERS.where(wanted))).all()
+        people = {row.order_id: (self._database.vault.person(row.order_id, row), row.time_zone) for row in rows}
+        return {
+            order_id: Contact(name=person.name, email=person.email, time_zone=zone)
+            for order_id, (person, zone) in people.items()
+        }
+
+    async def customer(self, order_id: str) -> CustomerContact | None:
+        query = _CUSTOMERS.where(order_contacts.c.order_id == order_id)
+        async with self._database.statement() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else self._database.vault.person(order_id, row).contact(row.time_zone)
 
     async def is_erased(self, order_id: str) -> bool:
         """Whether nobody is to be told anything of the order any more."""
-        query = select(orders.c.order_id).where(orders.c.order_id == order_id, orders.c.erased_at.is_not(None))
+        query = (
+            select(orders.c.order_id)
+            .join_from(orders, JOINED, order_contacts.c.order_id == orders.c.order_id)
+            .where(
+                orders.c.order_id == order_id,
+                # The second of an order that was restored from a backup of before its erasure.
+                or_(orders.c.erased_at.is_not(None), customer_keys.c.destroyed_at.is_not(None)),
+            )
+        )
         async with self._database.statement() as connection:
             return (await connection.scalar(query)) is not None
+
+
+_CUSTOMERS = select(order_contacts.c.order_id, *CONTACT).select_from(JOINED)

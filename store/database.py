@@ -11,6 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from domain.requests import Unavailable
+from domain.sealing import Wrapping
+from store.vault import Vault
 
 STATEMENT_TIMEOUT_MS = 10_000
 """Longer than any statement of ours; a lock that is held longer is somebody's crash, and a retry is due."""
@@ -23,7 +25,12 @@ class Database:
     first call fails as `Unavailable`, SQLAlchemy throws the whole pool away, and the retry gets a fresh one.
     """
 
-    def __init__(self, url: str | SecretStr, *, pool_size: int = 20, overflow: int = 0) -> None:
+    def __init__(
+        self, url: str | SecretStr, *, pool_size: int = 20, overflow: int = 0, wrapping: Wrapping | None = None
+    ) -> None:
+        self.vault = Vault(wrapping or Wrapping())
+        """What opens the names and addresses that are in it."""
+
         self.troubles: Counter[str] = Counter()
         """How often a statement met trouble that passes, by SQLSTATE: `40P01` is a deadlock, `57014` a statement that
         took too long, mostly because of a lock. `connection` where there is no code, `pool` where all were taken.

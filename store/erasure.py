@@ -5,10 +5,8 @@ from typing import Literal
 from sqlalchemy import text
 
 from domain.model import Frozen
+from domain.sealing import ERASED
 from store.database import Database
-
-ERASED = "erased"
-"""Stands where somebody's words stood."""
 
 
 class ErasureRow(Frozen):
@@ -28,26 +26,36 @@ class Erasures:
         async with self._database.statement() as connection:
             return tuple((await connection.execute(query, {"customer": customer_id})).scalars())
 
+    async def of_destroyed_keys(self) -> tuple[str, ...]:
+        """Orders that are not erased, of customers whose key is destroyed: restored from a backup of before."""
+        async with self._database.statement() as connection:
+            return tuple((await connection.execute(_OF_DESTROYED_KEYS)).scalars())
+
     async def erase(self, order_id: str, by: str) -> ErasureRow:
-        """In one transaction; an order that is open, or erased already, is left as it is."""
+        """In one transaction; an order that is open, or erased already, is left as it is.
+
+        With the last order of the customer that was not erased, the customer's key is destroyed.
+        """
         async with self._database.transaction() as connection:
             query = text("SELECT closed, erased_at FROM orders WHERE order_id = :order FOR UPDATE")
             row = (await connection.execute(query, {"order": order_id})).one_or_none()
             if row is None:
                 return ErasureRow(order_id=order_id, outcome="unknown")
-            if row.erased_at is not None:
-                return ErasureRow(order_id=order_id, outcome="erased_before")
-            if not row.closed:
+            if row.erased_at is None and not row.closed:
                 return ErasureRow(order_id=order_id, outcome="open")
-            for statement in _STATEMENTS:
+            for statement in _STATEMENTS if row.erased_at is None else ():
                 wanted = {"order": order_id, "erased": ERASED, "by": by}
                 await connection.execute(statement, {name: wanted[name] for name in statement.compile().params})
-        return ErasureRow(order_id=order_id, outcome="erased")
+            # A statement of its own, once the lock is held: whoever held it before may have recorded an order.
+            key_id = await connection.scalar(_LOCK_KEY, {"order": order_id})
+            if key_id is not None:
+                await connection.execute(_DESTROY_KEY, {"key": key_id})
+        return ErasureRow(order_id=order_id, outcome="erased" if row.erased_at is None else "erased_before")
 
 
 # The country and region stay: tax is owed there, and insights count by them. Neither tells of a person.
 _CONTACT = text("""
-    UPDATE order_contacts SET name = :erased, email = '', earlier_addresses = '{}',
+    UPDATE order_contacts SET name = :erased, email = '', earlier_addresses = '{}', sealed = NULL, key_id = NULL,
         address = jsonb_build_object(
             'name', CAST(:erased AS text), 'line1', CAST(:erased AS text), 'city', CAST(:erased AS text),
             'region', coalesce(address ->> 'region', ''), 'country', address ->> 'country')
@@ -74,6 +82,7 @@ _TOLD = text("""
 
 _STATEMENTS = (
     _CONTACT,
+    text("DELETE FROM order_search WHERE order_id = :order"),
     _TIMELINE,
     text("UPDATE parcels SET proof = NULL WHERE order_id = :order"),
     text("UPDATE payments SET token = :erased, declined_because = NULL WHERE order_id = :order"),
@@ -88,3 +97,19 @@ _STATEMENTS = (
         WHERE order_id = :order
     """),
 )
+
+_LOCK_KEY = text("""
+    SELECT key_id FROM customer_keys JOIN orders USING (customer_id)
+    WHERE order_id = :order AND destroyed_at IS NULL FOR UPDATE OF customer_keys
+""")
+_DESTROY_KEY = text("""
+    UPDATE customer_keys SET wrapped = NULL, wrapped_by = NULL, destroyed_at = now()
+    WHERE key_id = :key AND NOT EXISTS (
+        SELECT FROM orders WHERE orders.customer_id = customer_keys.customer_id AND erased_at IS NULL
+    )
+""")
+
+_OF_DESTROYED_KEYS = text("""
+    SELECT order_id FROM customer_keys JOIN order_contacts USING (key_id) JOIN orders USING (order_id)
+    WHERE destroyed_at IS NOT NULL AND erased_at IS NULL ORDER BY placed_at, order_id
+""")

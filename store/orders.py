@@ -3,8 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import Select, Text, bindparam, cast, exists, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy import LargeBinary, Row, Select, Text, bindparam, cast, exists, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.outbox import OutboxKind
@@ -14,9 +14,10 @@ from domain.requests import KnownOrder, RecordedOrder, RecordOrder, UnknownLine
 from store.database import Database
 from store.progress import save_progress
 from store.recording import known_order, look_up, record
-from store.recordsets import once, recordset
+from store.recordsets import once
 from store.tables.orders import order_contacts, orders
 from store.tables.outbox import outbox
+from store.vault import CONTACT, JOINED, clear_values, sealed_values
 
 
 class Orders:
@@ -27,7 +28,7 @@ class Orders:
 
     async def record_order(self, request: RecordOrder) -> RecordedOrder:
         async with self._database.statement() as connection:
-            return await record(connection, request)
+            return await record(connection, request, self._database.vault)
 
     async def save(self, progress: Progress) -> None:
         async with self._saving(progress) as connection:
@@ -44,13 +45,32 @@ class Orders:
         self, order_id: str, key: str, address: Address, left: tuple[str, ...], progress: Progress | None
     ) -> None:
         """Fulfillments that have `left` keep the address that they left for."""
-        new = {"order_id": order_id, "address": address.model_dump(mode="json")}
         async with self._database.transaction() as connection:
-            # Once per key: a late second try must not undo the change that came after it.
-            effect = {"key": key, "order_id": order_id, "result": {}}
-            await connection.execute(_CHANGE_ADDRESS, {"effect": [effect], "contact": [new], "left": [*left]})
+            row = (await connection.execute(_CONTACT_TO_CHANGE, {"of": order_id})).one_or_none()
+            if row is not None:
+                # Once per key: a late second try must not undo the change that came after it.
+                effect = {"key": key, "order_id": order_id, "result": {}}
+                values = self._moved(order_id, row, address, left)
+                await connection.execute(_CHANGE_ADDRESS, {"effect": [effect], "of": order_id, **values})
             if progress is not None:
                 await save_progress(connection, progress)
+
+    def _moved(self, order_id: str, row: Row[Any], address: Address, left: tuple[str, ...]) -> dict[str, Any]:
+        vault = self._database.vault
+        person = vault.person(order_id, row)
+        # What was kept at an earlier change stays.
+        earlier = dict.fromkeys(left, person.address) | dict(person.earlier_addresses)
+        person = person.model_copy(update={"address": address, "earlier_addresses": earlier})
+        if row.sealed is None:
+            return {
+                "to": clear_values(person)["address"],
+                "before": clear_values(person)["earlier_addresses"],
+                "sealed": None,
+            }
+        if row.destroyed_at is not None:  # nobody is known there any more
+            return {"to": row.address, "before": {}, "sealed": row.sealed}
+        values = sealed_values(vault.key(row.sealed_by, row.wrapped, row.wrapped_by), order_id, person)
+        return {"to": values["address"], "before": {}, "sealed": values["sealed"]}
 
     async def resend_mail(self, order_id: str, key: str, mail_key: str, progress: Progress | None) -> bool:
         """The copy has a key, and so a Message-ID, of its own: the same one would be taken for the mail they have."""
@@ -74,27 +94,21 @@ class Orders:
             return await look_up(connection, order)
 
     async def address(self, order_id: str) -> Address | None:
+        query = select(*CONTACT).select_from(JOINED).where(order_contacts.c.order_id == order_id)
         async with self._database.statement() as connection:
-            address = await connection.scalar(
-                select(cast(order_contacts.c.address, Text)).where(order_contacts.c.order_id == order_id)
-            )
-        return None if address is None else Address.model_validate_json(address)
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else self._database.vault.person(order_id, row).address
 
 
 def _change_address() -> Select[Any]:
     first = once("effect")
-    new = recordset("contact", [order_contacts.c.order_id, order_contacts.c.address])
-    left = func.unnest(bindparam("left", type_=ARRAY(Text))).column_valued("fulfillment_id")
-    kept = select(
-        func.coalesce(func.jsonb_object_agg(left, order_contacts.c.address), cast({}, JSONB))
-    ).scalar_subquery()
     changed = (
         update(order_contacts)
-        .where(order_contacts.c.order_id == new.c.order_id, exists(select(first.c.key)))
+        .where(order_contacts.c.order_id == bindparam("of", type_=Text), exists(select(first.c.key)))
         .values(
-            address=new.c.address,
-            # What was kept at an earlier change stays.
-            earlier_addresses=kept.op("||")(order_contacts.c.earlier_addresses),
+            address=bindparam("to", type_=JSONB),
+            earlier_addresses=bindparam("before", type_=JSONB),
+            sealed=bindparam("sealed", type_=LargeBinary),
         )
         .cte("changed")
     )
@@ -123,5 +137,11 @@ def _resend() -> Select[Any]:
     return select(func.count()).select_from(mail).add_cte(again)
 
 
+_CONTACT_TO_CHANGE = (
+    select(*CONTACT)
+    .select_from(JOINED)
+    .where(order_contacts.c.order_id == bindparam("of", type_=Text))
+    .with_for_update(of=order_contacts)
+)
 _CHANGE_ADDRESS = _change_address()
 _RESEND = _resend()

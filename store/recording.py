@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.money import line_totals
 from domain.placement import placed_entry
 from domain.placing import PlaceOrder
-from domain.requests import KnownOrder, ListedLine, RecordedOrder, RecordOrder, UnknownLine
+from domain.requests import KnownOrder, ListedLine, RecordedOrder, RecordOrder, Unavailable, UnknownLine
 from domain.results import OrderResult
+from domain.sealing import Person
 from domain.state import OrderStatus
 from domain.timeline import Entry
 from domain.units import Place
@@ -22,21 +23,30 @@ from store.tables.catalog import listings, locations
 from store.tables.insights import order_changes
 from store.tables.orders import order_contacts, order_lines, order_sellers, order_units, orders, timeline
 from store.tables.payments import payments
+from store.tables.people import customer_keys, order_search
+from store.vault import Vault, in_json, sealed_values
 
 
-async def record(connection: AsyncConnection, request: RecordOrder) -> RecordedOrder:
+async def record(connection: AsyncConnection, request: RecordOrder, vault: Vault) -> RecordedOrder:
     """Two statements for a new order; each is a transaction of its own, since only the second writes."""
     order = request.order
-    found = (await connection.execute(_IN_CATALOG, {"lines": _cart(order)})).all()
-    unknown = tuple(UnknownLine(row.position, row.sku, row.seller) for row in found if row.profile is None)
-    if not unknown:
-        listed = [_listed(row, request) for row in found]
-        inserted = await connection.scalar(_RECORD, _new_rows(request, listed))
-        if inserted:
-            return RecordedOrder(verdict="new", lines=tuple(listed), first_run_id=request.first_run_id)
-    # An order of before is known even where its SKUs are not sold any more.
-    recorded = await _recorded(connection, request)
-    return recorded or RecordedOrder(verdict="unknown_sku", unknown=unknown)
+    for _ in range(_KEY_TRIES):
+        wanted = {"lines": _cart(order), "customer": order.customer.id}
+        found = (await connection.execute(_BEFORE_RECORDING, wanted)).all()
+        unknown = tuple(UnknownLine(row.position, row.sku, row.seller) for row in found if row.profile is None)
+        if not unknown:
+            listed = [_listed(row, request) for row in found]
+            sealed = await _sealed(connection, order, found[0], vault)
+            if await connection.scalar(_RECORD, _new_rows(request, listed) | sealed):
+                return RecordedOrder(verdict="new", lines=tuple(listed), first_run_id=request.first_run_id)
+        # An order of before is known even where its SKUs are not sold any more.
+        recorded = await _recorded(connection, request)
+        if recorded is not None:
+            return recorded
+        if unknown:
+            return RecordedOrder(verdict="unknown_sku", unknown=unknown)
+        # The customer's key was made, or destroyed, by somebody else at this very moment.
+    raise Unavailable("the key of the customer changed each time that it was used")
 
 
 async def look_up(connection: AsyncConnection, order: PlaceOrder) -> tuple[KnownOrder | None, tuple[UnknownLine, ...]]:
@@ -101,7 +111,19 @@ def _before_placing() -> Select[Any]:
     )
 
 
+def _before_recording() -> Select[Any]:
+    """With the customer's key, where there is one."""
+    key = (
+        select(customer_keys.c.key_id, customer_keys.c.wrapped, customer_keys.c.wrapped_by)
+        .where(customer_keys.c.customer_id == bindparam("customer", type_=Text), customer_keys.c.destroyed_at.is_(None))
+        .subquery("customer_key")
+    )
+    lines = _IN_CATALOG.subquery("lines_in_catalog")
+    return select(lines, key).select_from(lines).outerjoin(key, true()).order_by(lines.c.position)
+
+
 _IN_CATALOG = _in_catalog()
+_BEFORE_RECORDING = _before_recording()
 _BEFORE_PLACING = _before_placing()
 
 
@@ -120,6 +142,27 @@ def _listed(row: Row[Any], request: RecordOrder) -> ListedLine:
 
 
 # -- recording -------------------------------------------------------------------
+
+_KEY_TRIES = 5
+_KEY_FIELDS = ("key_id", "customer_id", "wrapped", "wrapped_by")
+_CONTACT_FIELDS = ("time_zone", "address", "sealed", "key_id")
+
+
+async def _sealed(connection: AsyncConnection, order: PlaceOrder, row: Row[Any], vault: Vault) -> dict[str, Any]:
+    """The rows that tell of the person, sealed by the key in `row`, or by a new one."""
+    customer = order.customer
+    person = Person(name=customer.name, email=customer.email, address=order.ship_to)
+    new = vault.new_key() if row.key_id is None else None
+    key = new.key if new is not None else vault.key(row.key_id, row.wrapped, row.wrapped_by)
+    values = sealed_values(key, order.order_id, person)
+    contact = {"time_zone": customer.time_zone, **{name: values[name] for name in ("address", "sealed", "key_id")}}
+    made = [] if new is None else [(key.key_id, customer.id, in_json(new.wrapped.content), new.wrapped.by)]
+    return {
+        "contact": [contact | {"sealed": in_json(values["sealed"])}],
+        "new_key": [dict(zip(_KEY_FIELDS, one, strict=True)) for one in made],
+        "by_key": key.key_id,
+        "search": [{"hashes": await vault.hashes(connection, customer.name, customer.email)}],
+    }
 
 
 _ORDER_FIELDS = (
@@ -161,14 +204,6 @@ def _new_rows(request: RecordOrder, listed: list[ListedLine]) -> dict[str, Any]:
                 "updated_at": request.placed_at.isoformat(),
             }
         ],
-        "contact": [
-            {
-                "name": order.customer.name,
-                "email": order.customer.email,
-                "time_zone": order.customer.time_zone,
-                "address": order.ship_to.model_dump(mode="json"),
-            }
-        ],
         "lines": [
             line.model_dump(mode="json", include={"line_id", "sku", "quantity", "unit_price", "seller", "channel"})
             | listing.model_dump(mode="json")
@@ -201,8 +236,22 @@ def _iso(moment: datetime | None) -> str | None:
 def _record() -> Select[Any]:
     """All rows of a new order or none: whoever inserts the order's own row inserts the rest, in the same statement."""
     order_id = bindparam("order_id", type_=Text)
+    made = (
+        insert_rows(customer_keys, "new_key", _KEY_FIELDS, only_if=~exists().where(orders.c.order_id == order_id))
+        .on_conflict_do_nothing(index_elements=["customer_id"], index_where=customer_keys.c.destroyed_at.is_(None))
+        .returning(customer_keys.c.key_id)
+        .cte("made_key")
+    )
+    # Locked, so that no erasure destroys it until the order can be seen.
+    kept = (
+        select(customer_keys.c.key_id)
+        .where(customer_keys.c.key_id == bindparam("by_key", type_=Text), customer_keys.c.destroyed_at.is_(None))
+        .with_for_update(read=True)
+        .cte("kept_key")
+    )
+    has_key = or_(exists(select(made.c.key_id)), exists(select(kept.c.key_id)))
     new = (
-        insert_rows(orders, "order_row", _ORDER_FIELDS, order_id=order_id)
+        insert_rows(orders, "order_row", _ORDER_FIELDS, only_if=has_key, order_id=order_id)
         .on_conflict_do_nothing(index_elements=["order_id"])
         .returning(orders.c.order_id)
         .cte("new")
@@ -212,9 +261,10 @@ def _record() -> Select[Any]:
         select(func.count())
         .select_from(new)
         .add_cte(
-            insert_rows(
-                order_contacts, "contact", ["name", "email", "time_zone", "address"], only_if=only_if, order_id=order_id
-            ).cte("new_contact"),
+            insert_rows(order_contacts, "contact", _CONTACT_FIELDS, only_if=only_if, order_id=order_id).cte(
+                "new_contact"
+            ),
+            insert_rows(order_search, "search", ["hashes"], only_if=only_if, order_id=order_id).cte("new_search"),
             insert_rows(order_lines, "lines", _LINE_FIELDS, only_if=only_if, order_id=order_id).cte("new_lines"),
             insert_rows(payments, "payments", _PAYMENT_FIELDS, only_if=only_if, order_id=order_id).cte("new_payments"),
             insert_rows(order_units, "units", ["line_id", "place", "quantity"], only_if=only_if, order_id=order_id).cte(

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.carriers.simulated import ALL_ON_TIME, CarrierScenarios
 from adapters.network.simulated import ALL_COMPLETE, NetworkScenarios
 from domain.keyring import BadKeys, Keyring, keyring, read_keys
+from domain.sealing import CUSTOMER_KEYS, Wrapping
 from domain.shipping import known_zone
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -93,6 +94,10 @@ class EncryptionSettings(BaseSettings):
             return keyring(read_keys(text), use)
         except BadKeys as error:
             raise BadSettings(f"OPENORDERS_ENCRYPTION_KEYS_FILE: {error}") from None
+
+    def wrapping(self) -> Wrapping:
+        """What encrypts the keys that customers' names and addresses are sealed by. Raises `BadSettings`."""
+        return Wrapping(self.keyring(CUSTOMER_KEYS), writes=self.encryption != "read")
 
 
 class Settings(EncryptionSettings):

@@ -61,7 +61,10 @@ class _Server(uvicorn.Server):
 async def run(settings: Settings) -> None:
     host, _, port = settings.web_address.rpartition(":")
     database = Database(
-        settings.database_url, pool_size=settings.database_pool_size, overflow=settings.database_pool_overflow
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        wrapping=settings.wrapping(),
     )
     await migrate(settings.database_url)
     with tracing("openorders-web") as traces:

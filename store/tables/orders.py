@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     func,
@@ -98,12 +99,17 @@ order_contacts = Table(
     "order_contacts",
     metadata,
     Column("order_id", Text, ForeignKey("orders.order_id"), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("email", Text, nullable=False),
+    # None where they are sealed, as code from 0006 on writes them; `starter.py seal` seals what is left of before.
+    Column("name", Text),
+    Column("email", Text),
     Column("time_zone", Text, nullable=False),
+    # Country and region alone where the rest is sealed.
     Column("address", JSONB, nullable=False),
-    # By fulfillment, for those that had left before the address was changed.
+    # By fulfillment, for those that had left before the address was changed; empty where they are sealed.
     Column("earlier_addresses", JSONB, nullable=False, server_default=text("'{}'")),
+    # `domain.sealing.Person`, by the key of this id in `customer_keys`; None where it is in clear or erased.
+    Column("sealed", LargeBinary),
+    Column("key_id", Text),
     Index("ix_order_contacts_email", func.lower(text("email"))),
 )
 """Who the customer is. Texts that people type (notes, reasons, who signed) may tell of them too: `store.erasure`."""

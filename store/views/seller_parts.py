@@ -18,6 +18,8 @@ from domain.timeline import Entry
 from domain.units import AT_REST
 from store.database import Database
 from store.tables.orders import fulfillments, order_contacts, order_lines, order_units, orders, parcels, timeline
+from store.tables.people import customer_keys
+from store.vault import CONTACT, KEY_OF_CONTACT
 from store.views.reading import models
 from store.views.sellers import TO_HAND_OVER, is_of
 
@@ -131,8 +133,10 @@ class SellerParts:
             matters = Matters.model_validate(row.matters or {})
             # A hold on the order once all of the part has left would tell that something else has not.
             held = row.on_hold and row.status in TO_HAND_OVER
+            person = self._database.vault.person(order_id, row)
             return SellerOrder(
-                **row._asdict(),
+                **{name: getattr(row, name) for name in _OF_ORDER},
+                ship_to=person.earlier_addresses.get(fulfillment_id, person.address),
                 fulfillment=FulfillmentRow.model_validate(row._asdict() | {"on_hold": held}),
                 lines=models(SellerLine, await connection.execute(_lines(order_id, fulfillment_id))),
                 parcels=models(SellerParcel, await connection.execute(_parcels(order_id, fulfillment_id))),
@@ -178,16 +182,16 @@ def _renumbered(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     return tuple(entry.model_copy(update={"seq": number}) for number, entry in enumerate(entries, start=1))
 
 
+_OF_ORDER = ("order_id", "seller", "placed_at", "method", "currency")
 _PART = (
     select(
         fulfillments,
         *(orders.c.placed_at, orders.c.method, orders.c.currency, orders.c.matters),
-        func.coalesce(
-            order_contacts.c.earlier_addresses[fulfillments.c.fulfillment_id], order_contacts.c.address
-        ).label("ship_to"),
+        *CONTACT,
     )
     .join_from(fulfillments, orders)
     .join(order_contacts, order_contacts.c.order_id == orders.c.order_id)
+    .outerjoin(customer_keys, KEY_OF_CONTACT)
 )
 
 

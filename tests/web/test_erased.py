@@ -1,7 +1,8 @@
 """The pages of an order whose customer was erased: no errors, no person, and no way in for the customer."""
 
 from domain.access import Scope
-from store.erasure import ERASED, Erasures
+from domain.sealing import ERASED
+from store.erasure import Erasures
 from tests.shop import line
 from tests.web.conftest import Site
 from usecases.erasure import Erasure

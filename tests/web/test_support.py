@@ -83,12 +83,15 @@ async def test_an_order_is_found_by_whatever_somebody_knows_of_it(site: Site, su
         assert "Grace" in page.text, "one that is found by its id or number is opened at once"
     for words, by in (
         (f"c-{word}", "customer id"),
-        (f"grace{word} hop", "name"),
+        (f"grace{word}", "name"),
+        (f"HOPPER, Gráce{word}", "name"),
         (f"GRACE.{word}@EXAMPLE.COM".lower(), "email"),
     ):
         page = await support.get(f"/support?q={quote(words)}")
         assert (_found(page), f"1 order for “{words}”" in page.text) == ([order_id], True)
         assert f'data-label="Found by">{by}</td>' in page.html
+    for words in (f"grace{word} hop", f"grace{word[:5]}", f"race.{word}@example.com"):
+        assert "Nothing was found" in (await support.get(f"/support?q={quote(words)}")).text, "whole words alone"
 
 
 async def test_what_is_found_is_found_once_and_the_newest_first(site: Site, support: Visitor) -> None:
