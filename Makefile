@@ -31,11 +31,11 @@ screenshots: env ## Make the pictures of docs/screenshots anew: needs Chromium a
 up: env ## Run the servers and a worker until Ctrl-C, with state kept in .openorders/
 	@$(RUN) -m localstack.up
 
-backup: env ## Copy the databases of `make up` into TO=FOLDER, also while it runs
-	@$(RUN) -m localstack.backup backup "$(TO)"
+backup: env ## Copy the databases of `make up` into TO=FOLDER, also while it runs; the customers' keys into KEYS=FILE
+	@$(RUN) -m localstack.backup backup "$(TO)" $(if $(KEYS),--keys "$(KEYS)")
 
-restore: env ## Put the copies in FROM=FOLDER back, into an empty .openorders/
-	@$(RUN) -m localstack.backup restore "$(FROM)"
+restore: env ## Put the copies in FROM=FOLDER back, into an empty .openorders/; the newest keys from KEYS=FILE
+	@$(RUN) -m localstack.backup restore "$(FROM)" $(if $(KEYS),--keys "$(KEYS)")
 
 lint: env
 	$(RUN) -m ruff check .

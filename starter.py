@@ -439,17 +439,28 @@ async def _erase(arguments: _Arguments) -> int:
     from store.erasure import Erasures
     from usecases.erasure import Erasure
 
-    if (arguments.order is None) == (arguments.customer is None):
-        raise InvalidMessage("give an order, or --customer")
+    if [arguments.order is not None, arguments.customer is not None, arguments.again].count(True) != 1:
+        raise InvalidMessage("give an order, --customer or --again, and one of them")
     async with _database() as database:
         erasure = Erasure(Erasures(database), await connect())
-        if arguments.order is not None:
+        if arguments.again:
+            rows = [*await erasure.again(arguments.by)]
+        elif arguments.order is not None:
             rows = [await erasure.order(arguments.order, arguments.by)]
         else:
             rows = [*await erasure.customer(arguments.customer, arguments.by)]
     shown = [row.model_dump(mode="json") for row in rows]
-    _show(arguments, shown, _table(shown))
+    _show(arguments, shown, _table(shown) or "no orders")
     return REFUSED if any(row.outcome == "open" for row in rows) else OK
+
+
+async def _seal(arguments: _Arguments) -> int:
+    from store.sealing import Sealing
+
+    async with _database() as database:
+        done = await Sealing(database).seal()
+    _show(arguments, done, f"{done.contacts} customers' names and addresses sealed, {done.keys} keys wrapped anew")
+    return OK
 
 
 async def _encryption_key(arguments: _Arguments) -> int:
@@ -781,7 +792,9 @@ def _parser() -> argparse.ArgumentParser:
     erase = add("erase", _erase, "Erase the person behind an ended order, or behind all of a customer's, for good.")
     erase.add_argument("order", nargs="?", metavar="ORDER", help="the order id")
     erase.add_argument("--customer", metavar="ID", help="all ended orders of this customer")
+    erase.add_argument("--again", action="store_true", help="after a restore: all whose key was destroyed since")
     erase.add_argument("--by", default="support", help="who did it, for the timeline; support by default")
+    add("seal", _seal, "Seal what is still in clear of people, and wrap their keys by the current encryption key.")
     encryption_key = add("encryption-key", _encryption_key, "Make a key for OPENORDERS_ENCRYPTION_KEYS.")
     encryption_key.add_argument("key_id", nargs="?", metavar="ID", help="its id; the date by default")
     _add_build_commands(commands.add_parser("build", help="Which build of the worker gets the orders."), common)

@@ -2,6 +2,9 @@
 
 Temporal's is copied first. Then PostgreSQL can only be ahead of it, never behind: an order takes up rows that are ahead
 (docs/decisions/0018-rows-all-or-none.md), and can make up no rows that were lost.
+
+The keys of customers come last and into a file of their own: only its newest copy is to be kept, so that whoever was
+erased since cannot be read in any copy of the data (docs/decisions/0030-a-data-key-per-customer.md).
 """
 
 import argparse
@@ -22,18 +25,23 @@ from localstack.worker_process import state_dir
 
 TEMPORAL_FILE = "temporal.db"
 POSTGRES_FILE = "openorders.dump"
+KEYS_FILE = "keys.dump"
+
+KEY_TABLES = ("customer_keys", "search_key", "order_search")
+"""Without the last one a guess whose mail address it was could be tried on the hashes in old copies."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="localstack.backup", description=__doc__)
     parser.add_argument("command", choices=["backup", "restore"])
     parser.add_argument("folder", type=Path, help="where the copies are, or are to be")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help=f"of the keys; {KEYS_FILE} in the folder by default")
     given = parser.parse_args(arguments)
     try:
         if given.command == "backup":
-            back_up(state_dir(), given.folder)
+            back_up(state_dir(), given.folder, given.keys)
         else:
-            restore(given.folder, state_dir())
+            restore(given.folder, state_dir(), given.keys)
     except LocalStackError as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 1
@@ -41,14 +49,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def back_up(state: Path, folder: Path) -> None:
-    """Both, of servers that may run meanwhile."""
+def back_up(state: Path, folder: Path, keys: Path | None = None) -> None:
+    """Both, of servers that may run meanwhile. A file of `keys` that is there is replaced by the newer one."""
     if folder.exists() and any(folder.iterdir()):
         raise LocalStackError(f"{folder} holds something already")
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # names and addresses are in both
+    folder.chmod(0o700)  # what people typed is in both
     back_up_temporal(state, folder)
-    back_up_postgres(Postgres(state / "postgres"), folder)
+    postgres = Postgres(state / "postgres")
+    back_up_postgres(postgres, folder)
+    back_up_keys(postgres, keys or folder / KEYS_FILE)
 
 
 def back_up_temporal(state: Path, folder: Path) -> None:
@@ -64,16 +74,28 @@ def back_up_temporal(state: Path, folder: Path) -> None:
 
 
 def back_up_postgres(postgres: Postgres, folder: Path) -> None:
-    """By `pg_dump`: one moment of the database."""
+    """By `pg_dump`: one moment of the database, without the keys."""
+    without = [f"--exclude-table-data={table}" for table in KEY_TABLES]
     with open(folder / POSTGRES_FILE, "wb") as file:
-        _run(find_postgres_tools(), postgres, ["pg_dump", "--format=custom"], stdout=file)
+        _run(find_postgres_tools(), postgres, ["pg_dump", "--format=custom", *without], stdout=file)
 
 
-def restore(folder: Path, state: Path) -> None:
+def back_up_keys(postgres: Postgres, file: Path) -> None:
+    """After the data, so that it holds the key of everybody who is in them. Whole, or as it was before."""
+    tables = [f"--table={table}" for table in KEY_TABLES]
+    new = file.with_name(f"{file.name}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
+        _run(find_postgres_tools(), postgres, ["pg_dump", "--format=custom", "--data-only", *tables], stdout=target)
+        os.fsync(target.fileno())
+    new.replace(file)
+
+
+def restore(folder: Path, state: Path, keys: Path | None = None) -> None:
     """Into an empty state folder; whatever runs there, or lies there, is refused."""
-    for name in (TEMPORAL_FILE, POSTGRES_FILE):
-        if not (folder / name).is_file():
-            raise LocalStackError(f"there is no {name} in {folder}")
+    keys = keys or folder / KEYS_FILE
+    for path in (folder / TEMPORAL_FILE, folder / POSTGRES_FILE, keys):
+        if not path.is_file():
+            raise LocalStackError(f"there is no {path.name} in {path.parent}")
     for part in ("postgres", "temporal"):
         if (state / part).exists():
             raise LocalStackError(f"{state / part} is there already: move it away first")
@@ -82,12 +104,18 @@ def restore(folder: Path, state: Path) -> None:
         postgres = Postgres(state / "postgres")
         postgres.start()
         try:
-            with open(folder / POSTGRES_FILE, "rb") as file:
-                _run(find_postgres_tools(), postgres, ["pg_restore", "--exit-on-error", "--no-owner"], stdin=file)
+            restore_postgres(postgres, folder / POSTGRES_FILE, keys)
         finally:
             postgres.stop()
         (state / "temporal").mkdir()
         shutil.copy(folder / TEMPORAL_FILE, state / "temporal" / TEMPORAL_FILE)
+
+
+def restore_postgres(postgres: Postgres, data: Path, keys: Path) -> None:
+    """Into an empty database; the keys may be newer than the data."""
+    for path in (data, keys):
+        with open(path, "rb") as file:
+            _run(find_postgres_tools(), postgres, ["pg_restore", "--exit-on-error", "--no-owner"], stdin=file)
 
 
 def _refuse(state: Path) -> None:

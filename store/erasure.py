@@ -22,9 +22,13 @@ class Erasures:
 
     async def of_customer(self, customer_id: str) -> tuple[str, ...]:
         """The customer's orders, the oldest first."""
-        query = text("SELECT order_id FROM orders WHERE customer_id = :customer ORDER BY placed_at, order_id")
         async with self._database.statement() as connection:
-            return tuple((await connection.execute(query, {"customer": customer_id})).scalars())
+            return tuple((await connection.execute(_OF_CUSTOMER, {"customer": customer_id})).scalars())
+
+    async def open_of_customer(self, customer_id: str) -> tuple[str, ...]:
+        """Those that have not ended, the oldest first."""
+        async with self._database.statement() as connection:
+            return tuple((await connection.execute(_OPEN_OF_CUSTOMER, {"customer": customer_id})).scalars())
 
     async def of_destroyed_keys(self) -> tuple[str, ...]:
         """Orders that are not erased, of customers whose key is destroyed: restored from a backup of before."""
@@ -98,6 +102,10 @@ _STATEMENTS = (
     """),
 )
 
+_OF_CUSTOMER = text("SELECT order_id FROM orders WHERE customer_id = :customer ORDER BY placed_at, order_id")
+_OPEN_OF_CUSTOMER = text("""
+    SELECT order_id FROM orders WHERE customer_id = :customer AND NOT closed ORDER BY placed_at, order_id
+""")
 _LOCK_KEY = text("""
     SELECT key_id FROM customer_keys JOIN orders USING (customer_id)
     WHERE order_id = :order AND destroyed_at IS NULL FOR UPDATE OF customer_keys

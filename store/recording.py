@@ -13,7 +13,7 @@ from domain.placement import placed_entry
 from domain.placing import PlaceOrder
 from domain.requests import KnownOrder, ListedLine, RecordedOrder, RecordOrder, Unavailable, UnknownLine
 from domain.results import OrderResult
-from domain.sealing import Person
+from domain.sealing import Person, mail_hash, name_hashes
 from domain.state import OrderStatus
 from domain.timeline import Entry
 from domain.units import Place
@@ -23,7 +23,7 @@ from store.tables.catalog import listings, locations
 from store.tables.insights import order_changes
 from store.tables.orders import order_contacts, order_lines, order_sellers, order_units, orders, timeline
 from store.tables.payments import payments
-from store.tables.people import customer_keys, order_search
+from store.tables.people import customer_keys, order_search, search_key
 from store.vault import Vault, in_json, sealed_values
 
 
@@ -36,7 +36,7 @@ async def record(connection: AsyncConnection, request: RecordOrder, vault: Vault
         unknown = tuple(UnknownLine(row.position, row.sku, row.seller) for row in found if row.profile is None)
         if not unknown:
             listed = [_listed(row, request) for row in found]
-            sealed = await _sealed(connection, order, found[0], vault)
+            sealed = _sealed(order, found[0], vault)
             if await connection.scalar(_RECORD, _new_rows(request, listed) | sealed):
                 return RecordedOrder(verdict="new", lines=tuple(listed), first_run_id=request.first_run_id)
         # An order of before is known even where its SKUs are not sold any more.
@@ -112,14 +112,18 @@ def _before_placing() -> Select[Any]:
 
 
 def _before_recording() -> Select[Any]:
-    """With the customer's key, where there is one."""
+    """With the customer's key, where there is one, and the one for searching."""
+    searched = select(
+        search_key.c.wrapped.label("search_wrapped"), search_key.c.wrapped_by.label("search_wrapped_by")
+    ).subquery("key_of_searching")
     key = (
         select(customer_keys.c.key_id, customer_keys.c.wrapped, customer_keys.c.wrapped_by)
         .where(customer_keys.c.customer_id == bindparam("customer", type_=Text), customer_keys.c.destroyed_at.is_(None))
         .subquery("customer_key")
     )
     lines = _IN_CATALOG.subquery("lines_in_catalog")
-    return select(lines, key).select_from(lines).outerjoin(key, true()).order_by(lines.c.position)
+    with_keys = lines.outerjoin(key, true()).outerjoin(searched, true())
+    return select(lines, key, searched).select_from(with_keys).order_by(lines.c.position)
 
 
 _IN_CATALOG = _in_catalog()
@@ -148,7 +152,7 @@ _KEY_FIELDS = ("key_id", "customer_id", "wrapped", "wrapped_by")
 _CONTACT_FIELDS = ("time_zone", "address", "sealed", "key_id")
 
 
-async def _sealed(connection: AsyncConnection, order: PlaceOrder, row: Row[Any], vault: Vault) -> dict[str, Any]:
+def _sealed(order: PlaceOrder, row: Row[Any], vault: Vault) -> dict[str, Any]:
     """The rows that tell of the person, sealed by the key in `row`, or by a new one."""
     customer = order.customer
     person = Person(name=customer.name, email=customer.email, address=order.ship_to)
@@ -156,12 +160,13 @@ async def _sealed(connection: AsyncConnection, order: PlaceOrder, row: Row[Any],
     key = new.key if new is not None else vault.key(row.key_id, row.wrapped, row.wrapped_by)
     values = sealed_values(key, order.order_id, person)
     contact = {"time_zone": customer.time_zone, **{name: values[name] for name in ("address", "sealed", "key_id")}}
+    search = vault.read_search_key(row.search_wrapped, row.search_wrapped_by)
     made = [] if new is None else [(key.key_id, customer.id, in_json(new.wrapped.content), new.wrapped.by)]
     return {
         "contact": [contact | {"sealed": in_json(values["sealed"])}],
         "new_key": [dict(zip(_KEY_FIELDS, one, strict=True)) for one in made],
         "by_key": key.key_id,
-        "search": [{"hashes": await vault.hashes(connection, customer.name, customer.email)}],
+        "search": [{"hashes": [*name_hashes(search, customer.name), mail_hash(search, customer.email)]}],
     }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.keyring import KEY_BYTES, NONCE_BYTES, UnknownKey
 from domain.placing import Address
 from domain.requests import Unavailable
-from domain.sealing import DataKey, Person, Wrapped, Wrapping, clear_part, erased_person, mail_hash, name_hashes
+from domain.sealing import DataKey, Person, Wrapped, Wrapping, clear_part, erased_person
 from store.tables.orders import order_contacts
 from store.tables.people import customer_keys, search_key
 
@@ -65,18 +65,19 @@ class Vault:
         return Person.model_validate_json(opened)
 
     async def search_key(self, connection: AsyncConnection) -> bytes:
-        """Read once."""
+        """What hashes of names are made by; read once."""
         if self._search_key is None:
             row = (await connection.execute(select(search_key.c.wrapped, search_key.c.wrapped_by))).one_or_none()
-            if row is None:
-                raise Unavailable("search_key is empty: is the newest backup of the keys restored?")
-            self._search_key = self._unwrapped(row.wrapped, row.wrapped_by, _SEARCH_KEY)
+            return self.read_search_key(*(row or (None, None)))
         return self._search_key
 
-    async def hashes(self, connection: AsyncConnection, name: str, email: str) -> list[int]:
-        """By which an order is found."""
-        key = await self.search_key(connection)
-        return [*name_hashes(key, name), mail_hash(key, email)]
+    def read_search_key(self, wrapped: bytes | None, wrapped_by: str | None) -> bytes:
+        """From its row. Raises `Unavailable` where there is none, or its key is not here."""
+        if self._search_key is None:
+            if wrapped is None:
+                raise Unavailable("search_key is empty: is the newest backup of the keys restored?")
+            self._search_key = self._unwrapped(wrapped, wrapped_by, _SEARCH_KEY)
+        return self._search_key
 
     def rewrap(self, wrapped: bytes, wrapped_by: str | None, bound: str | None) -> Wrapped:
         """By the current key. `bound` is the id of a customer's key, None for the search's."""

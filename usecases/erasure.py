@@ -16,6 +16,10 @@ from workflows.names import workflow_id
 class ErasureStore(Protocol):
     async def of_customer(self, customer_id: str) -> tuple[str, ...]: ...
 
+    async def open_of_customer(self, customer_id: str) -> tuple[str, ...]: ...
+
+    async def of_destroyed_keys(self) -> tuple[str, ...]: ...
+
     async def erase(self, order_id: str, by: str) -> ErasureRow: ...
 
 
@@ -44,6 +48,27 @@ class Erasure:
         order_ids = await self._store.of_customer(customer_id)
         if not order_ids:
             raise OrderNotFound(f"there is no order of the customer {customer_id!r}")
+        return await self._each(order_ids, by)
+
+    async def whole_customer(self, customer_id: str, by: str) -> tuple[ErasureRow, ...]:
+        """All orders of a customer, or none: raises `Refused` while one is open, `OrderNotFound` and `Unreachable`.
+
+        One that is placed at this very moment is in the answer, as `open`, and the customer's key stays for it.
+        """
+        still_open = await self._store.open_of_customer(customer_id)
+        if still_open:
+            named = ", ".join(still_open[:5])
+            raise Refused(f"orders of the customer are open: {named}: cancel them, or erase when they have ended")
+        return await self.customer(customer_id, by)
+
+    async def again(self, by: str) -> tuple[ErasureRow, ...]:
+        """After a restore: all orders of customers whose key was destroyed since the data were backed up.
+
+        Raises `Unreachable`.
+        """
+        return await self._each(await self._store.of_destroyed_keys(), by)
+
+    async def _each(self, order_ids: tuple[str, ...], by: str) -> tuple[ErasureRow, ...]:
         rows = []
         for order_id in order_ids:
             row = await self._store.erase(order_id, by)
@@ -66,3 +91,7 @@ class Erasure:
                 raise Unreachable(
                     f"Temporal: {error.message}; its histories may still be there: give it again"
                 ) from None
+        except RuntimeError as error:  # of a lazy client, which connects at its first call
+            if "client connect" not in str(error):
+                raise
+            raise Unreachable("Temporal does not answer; its histories are still there: give it again") from None

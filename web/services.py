@@ -11,6 +11,7 @@ from temporalio.client import Client
 from adapters.mail.rendering import MailRenderer
 from store.contacts import Contacts
 from store.database import Database
+from store.erasure import Erasures
 from store.insights.reading import InsightViews
 from store.inventory import Inventory
 from store.keys import Attempts, Keys
@@ -23,6 +24,7 @@ from store.views.sellers import SellerViews
 from store.views.stock import StockViews
 from store.views.support import SupportViews
 from usecases.delivery import Delivery
+from usecases.erasure import Erasure
 from usecases.insights import Insights
 from usecases.orders import Orders
 from usecases.settings import Settings
@@ -42,6 +44,7 @@ class Services:
     database: Database
     orders: Orders
     delivery: Delivery
+    erasure: Erasure
     store: OrderStore
     contacts: Contacts
     lists: OrderLists
@@ -74,6 +77,7 @@ def services(settings: Settings, client: Client, database: Database, task_queue:
         database=database,
         orders=orders,
         delivery=Delivery(orders, parts),
+        erasure=Erasure(Erasures(database), client),
         store=store,
         contacts=Contacts(database),
         lists=OrderLists(database),

@@ -36,7 +36,8 @@ REFUSED: dict[Route, int] = {
     ("PUT", "/v1/catalog"): 403,
     **{("GET", f"/support{path}"): 403 for path in ("", "/attention", "/orders/{order_id}")},
     ("GET", "/support/orders/{order_id}/events"): 403,
-    ("POST", "/support/orders/{order_id}/{name}"): 403,
+    **{("POST", f"/support/orders/{{order_id}}/{form}"): 403 for form in ("{name}", "erase")},
+    **{("POST", f"/v1/{path}/erase"): 403 for path in ("orders/{order_id}", "customers/{customer_id}")},
 }
 """To every seller, whatever is asked for."""
 

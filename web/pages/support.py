@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from adapters.mail.formats import Formats
 from adapters.payments.tokens import TEST_CARDS
-from domain.access import OUTSIDE_MESSAGES, Caller, may_send
+from domain.access import OUTSIDE_MESSAGES, Caller, may_send, sender
 from domain.mails import mail_from_row
 from domain.messages import AddNote
 from domain.model import OrderId
@@ -171,6 +171,29 @@ async def _mails(services: Services, order_id: str) -> list[dict[str, object]]:
         rendered = services.mails.render(mail_from_row(body), contact) if contact else None
         shown.append({"row": row, "rendered": rendered})
     return shown
+
+
+@router.post("/orders/{order_id}/erase")
+async def erase(
+    request: Request, order_id: AnOrderId, form: Form, services: UseServices, caller: SupportPage
+) -> Response:
+    """The person behind the order, or behind all orders of its customer; asked twice, since it is for good."""
+    detail = await services.views.order(order_id)
+    if detail is None:
+        raise not_found(f"There is no order {order_id}, or nobody has recorded it yet.")
+    path = f"/support/orders/{order_id}"
+    if form.get("sure") != "yes":
+        return back_to(request, path, "bad", "Nothing was erased: say that you are sure.")
+    by = sender(caller) or caller.scope
+    try:
+        if form.get("what") == "customer":
+            rows = await services.erasure.whole_customer(detail.order.customer_id, by)
+        else:
+            rows = (await services.erasure.order(order_id, by),)
+    except OrderError as error:
+        return back_to(request, path, "bad", error.reason)
+    told = f"The person behind {len(rows)} orders was erased." if len(rows) > 1 else "The person was erased."
+    return back_to(request, path, "ok", told)
 
 
 @router.post("/orders/{order_id}/{name}")
