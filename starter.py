@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from domain.access import Scope
 from domain.catalog import Catalog, Correction, Receipt, StockLevel, StockRefused
@@ -35,7 +35,7 @@ from domain.insights_stock import (
 )
 from domain.keyring import KEY_BYTES, KEY_ID, written
 from domain.messages import MESSAGES, QUERIES, Message, Query
-from domain.placing import TIME_FACTOR_MAX
+from domain.placing import TIME_FACTOR_MAX, Email
 from domain.reconciling import ReconcileInput
 from domain.requests import Unavailable
 from domain.results import PackingList
@@ -454,6 +454,20 @@ async def _erase(arguments: _Arguments) -> int:
     return REFUSED if any(row.outcome == "open" for row in rows) else OK
 
 
+async def _email(arguments: _Arguments) -> int:
+    from store.orders import Orders as OrderStore
+
+    try:
+        email = TypeAdapter(Email).validate_python(arguments.address)
+    except ValidationError:
+        raise InvalidMessage(f"address: {arguments.address!r} is no mail address") from None
+    async with _database() as database:
+        if not await OrderStore(database).correct_email(arguments.order, email):
+            raise OrderNotFound(f"there is no order {arguments.order!r}, or its customer is erased")
+    _show(arguments, {"order_id": arguments.order}, f"{arguments.order}: mails go to the new address from now on")
+    return OK
+
+
 async def _seal(arguments: _Arguments) -> int:
     from store.sealing import Sealing
 
@@ -794,6 +808,9 @@ def _parser() -> argparse.ArgumentParser:
     erase.add_argument("--customer", metavar="ID", help="all ended orders of this customer")
     erase.add_argument("--again", action="store_true", help="after a restore: all whose key was destroyed since")
     erase.add_argument("--by", default="support", help="who did it, for the timeline; support by default")
+    email = add("email", _email, "Correct the mail address of an order's customer, for mails to come.")
+    email.add_argument("order", metavar="ORDER", help="the order id")
+    email.add_argument("address", metavar="ADDRESS", help="the mail address")
     add("seal", _seal, "Seal what is still in clear of people, and wrap their keys by the current encryption key.")
     encryption_key = add("encryption-key", _encryption_key, "Make a key for OPENORDERS_ENCRYPTION_KEYS.")
     encryption_key.add_argument("key_id", nargs="?", metavar="ID", help="its id; the date by default")

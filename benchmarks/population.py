@@ -18,8 +18,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 from sqlalchemy import Table
 
+from domain.placing import Address
+from domain.sealing import DataKey, Person, Wrapping
 from domain.shipping import HandlingProfile
 from store.metadata import metadata
+from store.vault import Vault, sealed_values
 
 NETWORK = "network-1"
 DAYS = 730
@@ -49,6 +52,8 @@ def populate(url: str, orders: int, *, seed: int = 1, until: datetime | None = N
     """Into a database with the schema and without any of these ids; nothing is checked but by PostgreSQL itself."""
     population = _Population(size_of(orders), random.Random(seed), until or datetime.now(UTC), prefix)
     with psycopg.connect(url.replace("+psycopg", "", 1)) as connection:
+        (search_key,) = connection.execute("SELECT wrapped FROM search_key").fetchone() or (b"",)
+        population.search_key = bytes(search_key)
         rows: dict[str, list[Row]] = {}
         for table, row in population.rows():
             rows.setdefault(table, []).append(row)
@@ -64,7 +69,7 @@ def populate(url: str, orders: int, *, seed: int = 1, until: datetime | None = N
 _IN_ORDER = (
     *("sellers", "locations", "listings", "shipping_rates", "stock", "orders", "order_contacts", "order_sellers"),
     *("order_lines", "line_money", "order_units", "fulfillments", "parcels", "timeline", "payments", "money_moves"),
-    *("stock_movements", "reservations", "outbox", "order_changes"),
+    *("stock_movements", "reservations", "outbox", "order_changes", "customer_keys", "order_search"),
 )
 
 
@@ -97,12 +102,26 @@ class _Population:
         self._left: dict[tuple[str, str, str], int] = {}
         self._held: dict[tuple[str, str, str], int] = {}
         self._customers: list[str] = []
+        self._keys: dict[str, DataKey] = {}
+        self._vault = Vault(Wrapping())
+        self.search_key = b""
 
     def rows(self) -> Iterator[tuple[str, Row]]:
         yield from self._catalog()
         for number in range(self.size.orders):
             yield from _Order(self, self._chance, number).rows()
         yield from self._stock()
+
+    def person(self, order_id: str, customer: str, person: Person) -> Iterator[tuple[str, Row]]:
+        key = self._keys.get(customer)
+        if key is None:
+            new = self._vault.new_key()
+            key = self._keys[customer] = new.key
+            yield "customer_keys", {"key_id": key.key_id, "customer_id": customer, "wrapped": new.wrapped.content}
+        sealed = sealed_values(key, order_id, person)
+        sealed |= {name: Jsonb(sealed[name]) for name in ("address", "earlier_addresses")}
+        yield "order_contacts", {"order_id": order_id, "time_zone": "America/Sao_Paulo", **sealed}
+        yield "order_search", {"order_id": order_id, "hashes": person.hashes(self.search_key)}
 
     # -- what is sold ------------------------------------------------------------------
 
@@ -447,17 +466,9 @@ class _Order:
             },
         )
         state = self._chance.choices([s for s, _ in STATES], [n for _, n in STATES])[0]
-        address = {"name": name, "line1": "Rua 1", "line2": "", "city": "Centro", "region": state}
-        yield (
-            "order_contacts",
-            {
-                "order_id": self._order_id,
-                "name": name,
-                "email": f"{self._customer}@example.invalid",
-                "time_zone": "America/Sao_Paulo",
-                "address": Jsonb(address | {"postal_code": "01000-000", "country": "BR", "phone": ""}),
-            },
-        )
+        address = Address(name=name, line1="Rua 1", city="Centro", region=state, postal_code="01000-000", country="BR")
+        person = Person(name=name, email=f"{self._customer}@example.invalid", address=address)
+        yield from self._population.person(self._order_id, self._customer, person)
         for seller in sorted({line.sku.seller for line in self._lines}):
             yield "order_sellers", {"seller": seller, "placed_at": self._placed_at, "order_id": self._order_id}
         shares = _shares(shipping, [line.amount for line in self._lines])

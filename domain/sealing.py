@@ -91,6 +91,10 @@ class Person(Frozen):
     def contact(self, time_zone: str) -> CustomerContact:
         return CustomerContact(time_zone=time_zone, **dict(self))
 
+    def hashes(self, search_key: bytes) -> list[int]:
+        """By which the order is found."""
+        return [*name_hashes(search_key, self.name), mail_hash(search_key, self.email)]
+
 
 def clear_part(address: Address) -> dict[str, str]:
     """Of an address, what taxes, promises and insights read; neither tells of a person."""

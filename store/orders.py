@@ -17,6 +17,7 @@ from store.recording import known_order, look_up, record
 from store.recordsets import once
 from store.tables.orders import order_contacts, orders
 from store.tables.outbox import outbox
+from store.tables.people import order_search
 from store.vault import CONTACT, JOINED, clear_values, sealed_values
 
 
@@ -71,6 +72,26 @@ class Orders:
             return {"to": row.address, "before": {}, "sealed": row.sealed}
         values = sealed_values(vault.key(row.sealed_by, row.wrapped, row.wrapped_by), order_id, person)
         return {"to": values["address"], "before": {}, "sealed": values["sealed"]}
+
+    async def correct_email(self, order_id: str, email: str) -> bool:
+        """For mails that are sent from now on. False where there is no such order, or its customer is erased."""
+        vault = self._database.vault
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(_CONTACT_TO_CHANGE, {"of": order_id})).one_or_none()
+            if row is None or row.destroyed_at is not None or row.email == "":
+                return False
+            person = vault.person(order_id, row).model_copy(update={"email": email})
+            of_order = order_contacts.c.order_id == order_id
+            if row.sealed is None:
+                await connection.execute(update(order_contacts).where(of_order).values(email=email))
+                return True
+            key = vault.key(row.sealed_by, row.wrapped, row.wrapped_by)
+            values = sealed_values(key, order_id, person)
+            await connection.execute(update(order_contacts).where(of_order).values(values))
+            hashes = await vault.hashes(connection, person)
+            found = update(order_search).where(order_search.c.order_id == order_id)
+            await connection.execute(found.values(hashes=hashes))
+        return True
 
     async def resend_mail(self, order_id: str, key: str, mail_key: str, progress: Progress | None) -> bool:
         """The copy has a key, and so a Message-ID, of its own: the same one would be taken for the mail they have."""

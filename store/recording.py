@@ -13,7 +13,7 @@ from domain.placement import placed_entry
 from domain.placing import PlaceOrder
 from domain.requests import KnownOrder, ListedLine, RecordedOrder, RecordOrder, Unavailable, UnknownLine
 from domain.results import OrderResult
-from domain.sealing import Person, mail_hash, name_hashes
+from domain.sealing import Person
 from domain.state import OrderStatus
 from domain.timeline import Entry
 from domain.units import Place
@@ -166,7 +166,7 @@ def _sealed(order: PlaceOrder, row: Row[Any], vault: Vault) -> dict[str, Any]:
         "contact": [contact | {"sealed": in_json(values["sealed"])}],
         "new_key": [dict(zip(_KEY_FIELDS, one, strict=True)) for one in made],
         "by_key": key.key_id,
-        "search": [{"hashes": [*name_hashes(search, customer.name), mail_hash(search, customer.email)]}],
+        "search": [{"hashes": person.hashes(search)}],
     }
 
 

@@ -7,7 +7,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.model import Frozen
-from domain.sealing import mail_hash, name_hashes
 from store.database import Database
 from store.tables.orders import order_contacts, orders
 from store.tables.people import customer_keys, order_search, search_key
@@ -83,8 +82,7 @@ async def _seal(connection: AsyncConnection, row: Any, vault: Vault) -> None:
     person = vault.person(row.order_id, row)
     of_order = order_contacts.c.order_id == row.order_id
     await connection.execute(update(order_contacts).where(of_order).values(sealed_values(key, row.order_id, person)))
-    search = await vault.search_key(connection)
-    hashes = [*name_hashes(search, person.name), mail_hash(search, person.email)]
+    hashes = await vault.hashes(connection, person)
     await connection.execute(insert(order_search).values(order_id=row.order_id, hashes=hashes).on_conflict_do_nothing())
 
 

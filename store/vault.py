@@ -79,6 +79,10 @@ class Vault:
             self._search_key = self._unwrapped(wrapped, wrapped_by, _SEARCH_KEY)
         return self._search_key
 
+    async def hashes(self, connection: AsyncConnection, person: Person) -> list[int]:
+        """By which an order is found."""
+        return person.hashes(await self.search_key(connection))
+
     def rewrap(self, wrapped: bytes, wrapped_by: str | None, bound: str | None) -> Wrapped:
         """By the current key. `bound` is the id of a customer's key, None for the search's."""
         bound = bound or _SEARCH_KEY

@@ -3,21 +3,40 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from localstack.backup import back_up, back_up_postgres, back_up_temporal, restore
+from domain.sealing import ERASED
+from localstack.backup import (
+    KEYS_FILE,
+    POSTGRES_FILE,
+    back_up,
+    back_up_keys,
+    back_up_postgres,
+    back_up_temporal,
+    restore,
+    restore_postgres,
+)
 from localstack.errors import LocalStackError
+from localstack.postgres import Postgres
 from localstack.stack import Stack
 from localstack.worker_process import CHECKOUT, wait_until_ready
+from store.contacts import Contacts
+from store.database import Database
+from store.erasure import Erasures
 from store.identities import violations
+from store.migrations import migrate
+from store.views.support import SupportViews
 from tests.faults.shop import BesiegedShop, besieged_shop
 from tests.shop import Body, line
+from tests.store.shop import Shop as Rows
+from tests.store.shop import progress_of
 from usecases.errors import OrderNotFound
 
 
@@ -74,6 +93,8 @@ async def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
         await shop.until(late_id, lambda status: bool(status.fulfillments))
         await asyncio.sleep(1)  # until its mails and rows are there
         back_up_postgres(shop.stack.postgres, apart)
+        for folder in (apart, behind):
+            back_up_keys(shop.stack.postgres, folder / KEYS_FILE)
         back_up_temporal(state, behind)
     return copies
 
@@ -152,3 +173,84 @@ async def test_rows_that_are_behind_are_found_and_stay_wrong(copies: Copies, tmp
         await shop.until(late_id, lambda status: status.status == "Unshipped")
         assert await shop.views.order(late_id) is None
         assert f"without_rows {late_id}" in await _starter(shop, "reconcile", "--grace", "0", "--dry-run", refused=True)
+
+
+# -- whoever was erased since ------------------------------------------------------------------
+
+
+async def test_who_was_erased_since_cannot_be_read_in_older_data_and_the_accounts_can(tmp_path: Path) -> None:
+    """The keys are copied apart, and the newest copy of them goes with data of any age. Rows alone, by the store."""
+    os.chmod(tmp_path, 0o755)
+    data, keys, newest = tmp_path / POSTGRES_FILE, tmp_path / "old.keys", tmp_path / "newest.keys"
+    with rows_of_a_shop(tmp_path / "first") as postgres:
+        await migrate(postgres.dsn)
+        async with shop_on(postgres) as shop:
+            gone, stays = shop.order(1), shop.order(1)
+            stays = stays.model_copy(update={"customer": stays.customer.model_copy(update={"id": "c2"})})
+            for order in (gone, stays):
+                assert (await shop.place(order)).verdict == "new"
+                ended = progress_of(order, 1, order={"status": "Delivered", "closed": True})
+                await shop.orders.close(ended, '{"status": "Delivered"}')
+            back_up_postgres(postgres, tmp_path)
+            back_up_keys(postgres, keys)
+            accounts = await _accounts(shop.database)
+            assert (await Erasures(shop.database).erase(gone.order_id, "support")).outcome == "erased"
+            back_up_keys(postgres, newest)
+            assert await _accounts(shop.database) == accounts
+    for name, secret in (("older keys", keys), ("newest keys", newest)):
+        with rows_of_a_shop(tmp_path / name.replace(" ", "-")) as postgres:
+            restore_postgres(postgres, data, secret)
+            async with shop_on(postgres) as shop:
+                assert await _accounts(shop.database) == accounts
+                contacts = Contacts(shop.database)
+                person, other = await contacts.customer(gone.order_id), await contacts.customer(stays.order_id)
+                assert person is not None
+                assert other is not None
+                assert (other.name, other.email) == ("Ada", "ada@example.com")
+                found = {one.order_id for one in await SupportViews(shop.database).search("ada@example.com")}
+                if secret is keys:  # why only the newest may be kept
+                    assert person.name == "Ada"
+                    assert found == {gone.order_id, stays.order_id}
+                    continue
+                assert (person.name, person.email, person.address.line1) == (ERASED, "", ERASED)
+                assert found == {stays.order_id}
+                assert await contacts.is_erased(gone.order_id)
+                erasures = Erasures(shop.database)
+                assert await erasures.of_destroyed_keys() == (gone.order_id,)
+                assert (await erasures.erase(gone.order_id, "support")).outcome == "erased"
+                assert await erasures.of_destroyed_keys() == ()
+
+
+async def _accounts(database: Database) -> list[tuple[object, ...]]:
+    async with database.statement() as connection:
+        kept = text("""
+            SELECT order_id, customer_id, items, shipping, tax, discount, orders.total, country, placed_at, status,
+                lines.*
+            FROM orders JOIN LATERAL (
+                SELECT sku, quantity, unit_price, order_lines.total FROM order_lines
+                WHERE order_lines.order_id = orders.order_id
+            ) AS lines ON true ORDER BY order_id
+        """)
+        return [tuple(row) for row in await connection.execute(kept)]
+
+
+@contextmanager
+def rows_of_a_shop(state: Path) -> Iterator[Postgres]:
+    postgres = Postgres(state, durable=False)
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.remove()
+
+
+@asynccontextmanager
+async def shop_on(postgres: Postgres) -> AsyncIterator[Rows]:
+    database = Database(postgres.dsn, pool_size=2)
+    shop = Rows(database, near=5)
+    try:
+        if not await shop.inventory.levels(sku="mug"):
+            await shop.open()
+        yield shop
+    finally:
+        await database.close()

@@ -93,6 +93,23 @@ def test_lists_are_asked_by_what_staff_look_for(starter: Terminal) -> None:
     assert starter("list", "--ship-by-before", "2001-01-01").out == "no orders\n"
 
 
+def test_people_are_sealed_corrected_and_erased(starter: Terminal) -> None:
+    starter("place", "-", stdin=fresh("person"))
+    assert starter("email", "person", "ada@example.org").out == "person: mails go to the new address from now on\n"
+    wrong = starter("email", "person", "nobody")
+    assert (wrong.code, wrong.err) == (2, "starter.py: address: 'nobody' is no mail address\n")
+    assert starter("email", "no-such-order", "a@b.example").code == 3
+    assert starter("seal", "--json").json == {"contacts": 0, "keys": 0}
+    refused = starter("erase", "person")
+    assert (refused.code, "is open" in refused.err) == (1, True)
+    starter("cancel", "person")
+    starter.until("status", "person", path="closed", value=True)
+    assert starter("erase", "person", "--by", "support/ann", "--json").json[0]["outcome"] == "erased"
+    assert starter("email", "person", "ada@example.org").code == 3
+    assert starter("erase", "--again").out == "no orders\n"
+    assert starter("erase", "person", "--again").code == 2
+
+
 def test_an_import_answers_for_every_row_and_may_be_repeated(starter: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "orders.jsonl"
     path.write_text("\n".join([fresh("row-1"), "{", fresh("row-3", lines=[]), fresh("row-4")]))

@@ -75,7 +75,7 @@ async def live_keys(shop: Shop) -> list[tuple[object, ...]]:
 
 async def told_of(shop: Shop) -> set[str]:
     """Words that can be read in any table, in texts or in bytes."""
-    everything = []
+    everything: list[str] = []
     async with shop.database.statement() as connection:
         tables = await connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
         for table in tables.all():
@@ -106,6 +106,22 @@ async def test_an_order_is_found_by_its_mail_and_by_whole_words_of_the_name(shop
     assert await found(shop, " ZQ-Mail@example.com ") == {(order.order_id, "email")}
     for words in ("zeb", "zebulon ada", "q-mail@example.com", "!", "%"):
         assert await found(shop, words) == set()
+
+
+async def test_a_wrong_mail_address_is_corrected(shop: Shop) -> None:
+    order, gone = await recorded(shop), await closed(shop, "gone")
+    await Erasures(shop.database).erase(gone.order_id, "support")
+    assert await shop.orders.correct_email(order.order_id, "zq@example.org")
+    customer = await Contacts(shop.database).customer(order.order_id)
+    assert customer is not None
+    assert (customer.email, customer.name, customer.address) == ("zq@example.org", "Zebulon Quagmire", ADDRESS)
+    assert await found(shop, "zq@example.org") == {(order.order_id, "email")}
+    assert await found(shop, "zq-mail@example.com") == set()
+    for absent in (gone.order_id, "nobody"):
+        assert not await shop.orders.correct_email(absent, "zq@example.org")
+    await _in_clear(shop)
+    assert await shop.orders.correct_email(order.order_id, "zq@example.org")
+    assert await found(shop, "zq@example.org") == {(order.order_id, "email")}
 
 
 async def test_what_was_sealed_for_another_order_or_by_another_key_is_refused(shop: Shop) -> None:
@@ -227,7 +243,7 @@ async def test_the_key_goes_with_the_last_order_of_the_customer_and_a_later_orde
     async with shop.database.transaction() as connection:
         await connection.execute(
             text(_PUT_BACK),
-            {"sealed": kept[0][0], "key_id": kept[0][1], "id": of},
+            {"sealed": kept[0][0], "key_id": kept[0][1], "id": first.order_id},
         )
         await connection.execute(
             text("UPDATE orders SET erased_at = NULL WHERE order_id = :id"), {"id": first.order_id}
