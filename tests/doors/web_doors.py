@@ -97,8 +97,8 @@ def _token(page: httpx.Response) -> str:
 # -- who is asking -----------------------------------------------------------------------------
 
 
-async def forged_keys(report: Report, web: Web, order_id: str) -> None:
-    """Every route that is not for everybody, by keys and cookies that are good for nothing."""
+async def forged_keys(report: Report, web: Web, random: Random, order_id: str, count: int) -> None:
+    """Every route that is not for everybody, by `4 + count` keys and cookies that are good for nothing."""
     good, revoked = await web.key(Scope.BACKEND), await web.key(Scope.BACKEND)
     await Keys(web.shop.database).revoke(revoked.split("_")[1])
     key_id = good.split("_")[1]
@@ -124,7 +124,7 @@ async def forged_keys(report: Report, web: Web, order_id: str) -> None:
         for method, pattern in web.routes:
             if pattern in PUBLIC:
                 continue
-            for name, headers in forgeries.items():
+            for name, headers in drawn(random, [*forgeries.items()], 4 + count):
                 answer = await _ask(client, method, web.path(pattern, order_id), headers=headers)
                 client.cookies.clear()
                 # Browsers ask so without any key, before they send one.
@@ -409,7 +409,7 @@ async def guesses(report: Report, web: Web) -> None:
 async def all_of(report: Report, web: Web, random: Random, count: int) -> None:
     """The long ones with `count` hostile values at each place; guesses come last, as they shut a door."""
     order_id = await web.shop.placed(line(await web.shop.lists(5), 1))
-    await forged_keys(report, web, order_id)
+    await forged_keys(report, web, random, order_id, count)
     await foreign_keys(report, web, order_id)
     await replays(report, web)
     await forged_forms(report, web, random, order_id, count)
