@@ -333,15 +333,18 @@ class Orders:
         return f"no answer within {self._rpc_timeout.total_seconds():g} s: is a worker running?"
 
     async def _not_found(self, order_id: str) -> OrderError:
-        """Temporal says the same of an order that has ended and of one that never was."""
+        """Temporal says the same of an order that has ended, one that never was, and a run that another follows."""
         try:
-            await self._handle(order_id).describe(rpc_timeout=self._rpc_timeout)
+            found = await self._handle(order_id).describe(rpc_timeout=self._rpc_timeout)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 return Unreachable(f"Temporal: {error.message}")
             known = await self._ask_store(order_id)
             if known is None or known.result is None:
                 return OrderNotFound(f"there is no order {order_id!r}")
+        else:
+            if found.status is WorkflowExecutionStatus.RUNNING:
+                return Unreachable(f"order {order_id!r} was just going on in another run, ask again")
         return OrderClosed(f"order {order_id!r} has ended and takes no messages any more")
 
 

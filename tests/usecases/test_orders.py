@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor, OutboundInterceptor, SignalWorkflowInput
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.placing import PlaceOrder, body_hash
 from domain.requests import KnownOrder, UnknownLine
@@ -200,6 +201,32 @@ async def test_an_order_that_never_was_and_one_that_has_ended_are_told_apart(sho
     ):
         with pytest.raises(OrderNotFound, match="nobody"):
             await ask
+
+
+class _RunEndsOnce(Interceptor):
+    """What the server says to a signal that meets the end of a run: not to be had at will from a real one."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        class Outbound(OutboundInterceptor):
+            heard = 0
+
+            async def signal_workflow(self, input: SignalWorkflowInput) -> None:
+                self.heard += 1
+                if self.heard == 1:
+                    raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
+                await super().signal_workflow(input)
+
+        return Outbound(next)
+
+
+async def test_an_order_that_goes_on_in_another_run_is_not_called_ended(shop: Shop) -> None:
+    order_id = await shop.placed(line(await shop.lists()))
+    client = Client(shop.client.service_client, data_converter=pydantic_data_converter, interceptors=[_RunEndsOnce()])
+    orders = Orders(client)
+    with pytest.raises(Unreachable, match="ask again"):
+        await orders.signal(order_id, "cancel", {})
+    await orders.signal(order_id, "cancel", {})
+    await shop.ended(order_id)
 
 
 async def test_without_a_worker_the_order_stands_and_every_question_ends_in_time(shop: Shop) -> None:
