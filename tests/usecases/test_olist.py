@@ -12,6 +12,7 @@ from domain.decoding import decode
 from domain.placing import PlaceOrder
 from domain.state import OrderStatus
 from tests.data import data_folder
+from usecases import olist
 from usecases.olist import Event, NotOlist, OlistFolder, OlistOrder, read_olist
 
 Row = dict[str, str]
@@ -236,6 +237,34 @@ def test_a_folder_that_lacks_a_file_or_column_is_none(tmp_path: Path) -> None:
     folder_with(tmp_path)
     (tmp_path / "olist_orders_dataset.csv").write_text("order_id\no1\n")
     with pytest.raises(NotOlist, match="no column 'customer_id'"):
+        read_olist(tmp_path)
+
+
+@pytest.mark.parametrize("table", ["orders", "customers", "order_items", "order_payments"])
+@pytest.mark.parametrize("content", ["", "\n", "order,customer\n"])
+def test_a_table_without_its_columns_is_named(tmp_path: Path, table: str, content: str) -> None:
+    folder_with(tmp_path)
+    (tmp_path / f"olist_{table}_dataset.csv").write_text(content)
+    with pytest.raises(NotOlist, match=rf"olist_{table}_dataset\.csv: there is no column '\w+_id'"):
+        read_olist(tmp_path)
+
+
+@pytest.mark.parametrize("more", ["são\n".encode("latin-1"), b"x" * 200_000])
+def test_a_table_that_nobody_can_read_is_named(tmp_path: Path, more: bytes) -> None:
+    folder_with(tmp_path)
+    file = tmp_path / "olist_customers_dataset.csv"
+    file.write_bytes(file.read_bytes() + more)
+    with pytest.raises(NotOlist, match=r"olist_customers_dataset\.csv: (is not UTF-8|field larger)"):
+        read_olist(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_named_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder_with(tmp_path)
+    file = max(tmp_path.glob("*.csv"), key=lambda file: file.stat().st_size)
+    monkeypatch.setattr(olist, "_BYTES_MAX", file.stat().st_size)
+    assert len(read_olist(tmp_path).orders) == 1
+    file.write_bytes(file.read_bytes() + b"\xff")
+    with pytest.raises(NotOlist, match=rf"{file.stem}\.csv: larger than [\d,]+ bytes"):
         read_olist(tmp_path)
 
 
