@@ -80,18 +80,31 @@ class Erasure:
     async def _forget(self, order_id: str) -> None:
         """Delete every run of the order that Temporal still keeps; none is running, since the order has ended."""
         try:
-            query = f'WorkflowId = "{workflow_id(order_id)}"'
-            runs = [run.run_id async for run in self._client.list_workflows(query)]
-            for run_id in runs:
-                execution = WorkflowExecution(workflow_id=workflow_id(order_id), run_id=run_id)
-                request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=execution)
-                await self._client.workflow_service.delete_workflow_execution(request, timeout=RPC_TIMEOUT)
+            for run_id in await self._runs(order_id):
+                await self._delete(WorkflowExecution(workflow_id=workflow_id(order_id), run_id=run_id))
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise Unreachable(
-                    f"Temporal: {error.message}; its histories may still be there: give it again"
-                ) from None
+            raise Unreachable(f"Temporal: {error.message}; its histories may still be there: give it again") from None
         except RuntimeError as error:  # of a lazy client, which connects at its first call
             if "client connect" not in str(error):
                 raise
             raise Unreachable("Temporal does not answer; its histories are still there: give it again") from None
+
+    async def _runs(self, order_id: str) -> set[str]:
+        """The list may not have the last run yet, so that one is asked for by its id."""
+        runs = {run.run_id async for run in self._client.list_workflows(f'WorkflowId = "{workflow_id(order_id)}"')}
+        try:
+            last = await self._client.get_workflow_handle(workflow_id(order_id)).describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        else:
+            runs.add(last.run_id)
+        return runs
+
+    async def _delete(self, execution: WorkflowExecution) -> None:
+        request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=execution)
+        try:
+            await self._client.workflow_service.delete_workflow_execution(request, timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
