@@ -9,7 +9,7 @@ _TRIED_MIN = {
     "keys and sessions": 300,
     "forms": 20,
     "POST /v1 bodies": 30,
-    "start": 50,
+    "start": 40,
     "signals": 20,
     "updates": 50,
     "queries": 1,
