@@ -37,7 +37,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_came()
-        super().on_headers_complete()
+        if self.parser.get_http_version() not in ("1.0", "1.1"):  # httptools takes a line without any for HTTP/0.9
+            self._refuse(b"505 HTTP Version Not Supported")
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0

@@ -358,16 +358,17 @@ RAW: dict[str, bytes] = {
     "another host": b"GET /support HTTP/1.1\r\nhost: evil.example\r\nx-forwarded-host: evil.example\r\n"
     b"connection: close\r\n\r\n",
 }
+_SILENCE_SECONDS = 10
 _HARMLESS = {"a path for another": "a header for other servers, passed over"}
 
 
 async def raw(report: Report, web: Web) -> None:
     """What no HTTP client would send, byte by byte."""
-    for name, sent in RAW.items():
-        answer = await exchange(web.url, sent)
+    answers = await asyncio.gather(*(exchange(web.url, sent) for sent in RAW.values()))
+    for name, answer in zip(RAW, answers, strict=True):
         status = int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
         leaked = any(word in answer for word in (b"root:", b"def build", b"evil.example"))
-        is_refused = status == 0 or 400 <= status < 500 or (status == 303 and b"location: /signin" in answer)
+        is_refused = status in (0, 505) or 400 <= status < 500 or (status == 303 and b"location: /signin" in answer)
         if not leaked and is_refused:
             report.note("the protocol", name, "refused")
         elif not leaked and name in _HARMLESS and status == 200:
@@ -377,19 +378,23 @@ async def raw(report: Report, web: Web) -> None:
 
 
 async def exchange(url: str, sent: bytes) -> bytes:
-    """What is answered to these bytes; nothing where the connection is closed over them."""
+    """What is answered to these bytes; nothing where the connection is closed over them, or more is waited for.
+
+    Our end stays open meanwhile: who closes it is answered nothing, whatever it was.
+    """
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    answer = b""
     try:
         writer.write(sent)
         await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 20)
-    except (OSError, TimeoutError):  # closed over what was sent, also before our end of it was
-        return b""
+        while more := await asyncio.wait_for(reader.read(65_536), _SILENCE_SECONDS):
+            answer += more
+    except (OSError, TimeoutError):  # closed over what was sent
+        pass
     finally:
         writer.close()
+    return answer
 
 
 async def guesses(report: Report, web: Web) -> None:

@@ -45,6 +45,11 @@ async def test_headers_behind_a_body_are_bounded_too(site: Site) -> None:
     assert b" 200 " not in answer
 
 
+@pytest.mark.parametrize("head", [b"GET /\r\n\r\n", b"GET / HTTP/2.0\r\nhost: a\r\n\r\n"])
+async def test_other_versions_of_http_are_refused(site: Site, head: bytes) -> None:
+    assert (await _said(site, head)).startswith(b"HTTP/1.1 505 ")
+
+
 async def test_who_sends_nothing_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS_MAX", 0.1)
     assert (await _said(site, b"GET / HTTP/1.1\r\nho")).startswith(b"HTTP/1.1 408 ")
