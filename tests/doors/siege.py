@@ -30,6 +30,9 @@ _TAKEN_BACK = (
 its run, or more of them than it holds back while a task runs. No code of ours has failed.
 """
 
+_OUT_OF_TIME = "asyncio.exceptions.CancelledError"
+"""How the SDK ends an activity that takes too long, and tries it again; it logs where it was."""
+
 
 class Others:
     """Somebody who looks at the shop all the while, and is to be answered."""
@@ -61,7 +64,7 @@ class Siege(NamedTuple):
     remarks: list[str]
     broken: list[str]
     slow: list[str]
-    """Workflow tasks that were not done within ten seconds: by hostile input, or by a machine that has no time."""
+    """Workflow tasks and activities that were not done in time: by hostile input, or by a machine that has none."""
 
     def text(self) -> str:
         lines = [self.report.text(), *self.remarks]
@@ -119,8 +122,12 @@ def _examine(siege: Siege, process: ManagedProcess, before_kb: int) -> None:
     siege.remarks.append(f"memory of {process.name}: {before_kb // 1024} MB before, {after_kb // 1024} MB after")
     if after_kb > _GROWTH_MAX * before_kb:
         siege.broken.append(f"{process.name} takes more than {_GROWTH_MAX} times the memory that it took")
-    if process.says("Traceback"):
-        siege.broken.append(f"{process.name} had a traceback: {process.log_tail(60)}")
+    log = iter(process.log.read_text(errors="replace").splitlines())
+    for line in log:
+        if "Traceback (most recent call last)" in line:
+            error = next((line for line in log if line[:1].strip()), "")
+            told = siege.slow if error.startswith(_OUT_OF_TIME) else siege.broken
+            told.append(f"{process.name} had a traceback: {error}; {process.log_tail(60)}")
 
 
 def _memory_kb(pid: int) -> int:
