@@ -186,6 +186,8 @@ class OrderWorkflow:
 
     async def _cancel_button(self) -> None:
         """The engine delivers it once only: where it is refused, the timeline names the signal."""
+        # The SDK cancels all tasks of an order that it forgets, too, and lets none of them wait any more.
+        await workflow.wait_condition(lambda: True)
         reason = workflow.cancellation_reason() or "cancelled in the Temporal UI"
         await self._signal("cancel", m.Cancel, ({"by": "support", "reason": reason},))
 
