@@ -1,4 +1,4 @@
-"""What happens by itself: deadlines on clocks that run a day in ten seconds. The orders wait side by side."""
+"""What happens by itself: deadlines on clocks that run a day in twenty seconds. The orders wait side by side."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ from domain.timeline import Entry
 from localstack.stack import Stack
 from tests.shop import PATIENCE_SECONDS, Body, Shop, line, open_shop
 
-FACTOR = 8640
+FACTOR = 4320
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ async def shop(stack: Stack, client: Client, fresh_database: Callable[[], str]) 
 
 
 async def fast(shop: Shop, *lines: Body, ship_by_hours: float = 240, policy: Body | None = None, **more: Any) -> str:
-    """An order to be shipped within so many hours of its own clock, an hour being 0.42 seconds."""
+    """An order to be shipped within so many hours of its own clock, an hour being 0.83 seconds."""
     origin = datetime.fromisoformat("2026-03-02T09:00:00Z")
     promised = {
         "promised_ship_by": (origin + timedelta(hours=ship_by_hours)).isoformat(),
