@@ -89,8 +89,7 @@ async def test_a_full_run_leaves_no_personal_data_outside_the_database(tmp_path:
         finally:
             await shop.database.close()
         assert b"temporal_workflow_completed" in figures
-        found = await _all_of(client)
-        assert len(found) >= len(STORIES) + 4
+        found = await _all_of(client, len(STORIES) + 4)
         logs = {path.name: path.read_bytes() for path in _logs(stack)}
         assert {"worker.log", "web.log", "temporal.log"} <= set(logs)
         assert b" DEBUG " in logs["worker.log"]
@@ -100,7 +99,7 @@ async def test_a_full_run_leaves_no_personal_data_outside_the_database(tmp_path:
         # The same search finds them where nothing is encrypted.
         in_clear = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
         await in_clear.start_workflow("OrderWorkflow", shop.body(line("MUG")), id="order:clear", task_queue="nobody")
-        words = {word for _, word in _found_in(await _all_of(client))}
+        words = {word for _, word in _found_in(await _all_of(client, len(found) + 1))}
         assert words == {word for word in CANARIES if word not in ("Wimbleton", "kumquat")}
         assert {"Zebulon", CARD} <= {word for _, word in _found_in(_files(stack))}
 
@@ -168,15 +167,22 @@ async def _shown(browser: httpx.AsyncClient, path: str) -> None:
     raise AssertionError(page.text)
 
 
-async def _all_of(client: Client) -> dict[str, bytes]:
+async def _all_of(client: Client, least: int) -> dict[str, bytes]:
     """Of every workflow: its id, what lists and descriptions say of it, and every event of its history."""
+    listed = [one async for one in client.list_workflows()]
+    for _ in range(PATIENCE_SECONDS):
+        if len(listed) >= least:
+            break
+        await asyncio.sleep(1)  # Temporal lists a workflow a little after it has begun
+        listed = [one async for one in client.list_workflows()]
+    assert len(listed) >= least
     found = {}
-    async for one in client.list_workflows():
+    for one in listed:
         handle = client.get_workflow_handle(one.id, run_id=one.run_id)
         described = (await handle.describe()).raw_description.SerializeToString()
         events = [event.SerializeToString() async for event in handle.fetch_history_events()]
-        listed = one.raw_info.SerializeToString()
-        found[f"{one.id} {one.run_id}"] = b"\n".join((one.id.encode(), listed, described, *events))
+        info = one.raw_info.SerializeToString()
+        found[f"{one.id} {one.run_id}"] = b"\n".join((one.id.encode(), info, described, *events))
     return found
 
 
