@@ -1,7 +1,7 @@
 """Orders from the outside: place them, send them messages, ask them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -215,19 +215,7 @@ class Orders:
             rpc_timeout=self._rpc_timeout,
         )
         async with self._calls(order_id):
-            for pause in _PAUSES:
-                try:
-                    answer: Frozen = await send()
-                except RPCError as error:
-                    if error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                        raise
-                    # Something else came in just as the order was to end by this: the server takes both
-                    # back and asks for the update anew.
-                    await asyncio.sleep(pause)
-                else:
-                    return answer
-            last: Frozen = await send()
-        return last
+            return await _asked_again(send, _is_taken_back)
 
     async def query(
         self, order_id: str, name: str, body: _Body | None = None, *, patience: timedelta | None = None
@@ -243,22 +231,13 @@ class Orders:
             rpc_timeout=patience or self._rpc_timeout / 2,
         )
         async with self._calls(order_id):
-            for pause in _PAUSES:
-                try:
-                    answer: Frozen = await ask()
-                except RPCError as error:
-                    if error.status not in _TOOK_TOO_LONG:
-                        raise
-                    # The SDK's core forgets a query that meets the end of a run: asked again, it is answered.
-                    break
-                except WorkflowQueryFailedError as error:
-                    if str(error) != TAKEN_OVER:
-                        raise
-                    await asyncio.sleep(pause)
-                else:
-                    return answer
-            last: Frozen = await ask()
-        return last
+            try:
+                return await _asked_again(ask, _came_too_early)
+            except RPCError as error:
+                if error.status not in _TOOK_TOO_LONG:
+                    raise
+            # The SDK's core forgets a query that meets the end of a run: asked again, it is answered.
+            return await _asked_again(ask, _came_too_early)
 
     def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(workflow_id(order_id))
@@ -346,6 +325,27 @@ class Orders:
             if found.status is WorkflowExecutionStatus.RUNNING:
                 return Unreachable(f"order {order_id!r} was just going on in another run, ask again")
         return OrderClosed(f"order {order_id!r} has ended and takes no messages any more")
+
+
+async def _asked_again(ask: Callable[[], Awaitable[Frozen]], may_be: Callable[[Exception], bool]) -> Frozen:
+    """The answer; asked for again, after a pause, where it failed of something that will soon be over."""
+    for pause in _PAUSES:
+        try:
+            return await ask()
+        except (RPCError, WorkflowQueryFailedError) as error:
+            if not may_be(error):
+                raise
+        await asyncio.sleep(pause)
+    return await ask()
+
+
+def _is_taken_back(error: Exception) -> bool:
+    """Something else came in just as the order was to end by an update: the server takes both back."""
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.FAILED_PRECONDITION
+
+
+def _came_too_early(error: Exception) -> bool:
+    return str(error) == TAKEN_OVER
 
 
 def _raise_if_cancelled() -> None:

@@ -183,7 +183,6 @@ class OpenOrder:
 
     def take_progress(self) -> Progress | None:
         """The rows that changed since they were last taken; None where none did."""
-        self._needs_parts()
         progress = progress_since(self._saved, self.state, self.now)
         if progress is None:
             return None
@@ -191,18 +190,9 @@ class OpenOrder:
         self.state, self._saved = as_told(self.state, progress)
         return progress
 
-    def _needs_parts(self) -> bool:
-        """More messages came at once than the store is told of at a time. Orders once lost the oldest of them."""
-        if untold(self._saved, self.state) <= ENTRIES_KEPT:
-            return False
-        if workflow.patched("timeline-in-parts"):
-            return True
-        self.state = edit(self.state, entries=self.state.entries[-ENTRIES_KEPT:])
-        return False
-
     async def close(self, result: OrderResult) -> None:
         """Write the last rows together with the result, which a repeated order id gets back."""
-        while self._needs_parts() and (part := self.take_progress()) is not None:
+        while untold(self._saved, self.state) > ENTRIES_KEPT and (part := self.take_progress()) is not None:
             await self._save(part)
         last = self._last_delivery
         self.state = edit(self.state, version=self.state.version + 1)

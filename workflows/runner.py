@@ -61,11 +61,22 @@ class Ages:
         How far our clock is ahead is known from the youngest task; until then it is taken to be right. Where it is not,
         some tasks are refused at first, and given again.
         """
-        over = age_ns - (self._ahead_ns or 0) >= timeout_ns and self._refused < _REFUSED_MAX
+        over = self._seems_over(age_ns, timeout_ns) and self._refused < _REFUSED_MAX
         self._refused = self._refused + 1 if over else 0
-        if not over and (self._ahead_ns is None or age_ns < self._ahead_ns):
-            self._ahead_ns = age_ns
+        if not over:
+            self._learn(age_ns)
         return over
+
+    def see(self, age_ns: int, timeout_ns: int) -> None:
+        """Learn from a task that is taken in any case."""
+        if not self._seems_over(age_ns, timeout_ns):
+            self._learn(age_ns)
+
+    def _seems_over(self, age_ns: int, timeout_ns: int) -> bool:
+        return age_ns - (self._ahead_ns or 0) >= timeout_ns
+
+    def _learn(self, age_ns: int) -> None:
+        self._ahead_ns = age_ns if self._ahead_ns is None else min(self._ahead_ns, age_ns)
 
 
 class _ReplayableInstance(WorkflowInstance):
@@ -99,8 +110,11 @@ class _ReplayableInstance(WorkflowInstance):
         if act.is_replaying or self._length >= act.history_length:
             return False
         started_ns = act.timestamp.ToNanoseconds()
-        over = self._ages.is_over(time.time_ns() - started_ns, self._timeout_ns)
-        return self._length > 0 and (over or started_ns == self._time_ns)
+        age_ns = time.time_ns() - started_ns
+        if self._length == 0:
+            self._ages.see(age_ns, self._timeout_ns)
+            return False
+        return self._ages.is_over(age_ns, self._timeout_ns) or started_ns == self._time_ns
 
     def _unanswered(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         completion = WorkflowActivationCompletion(run_id=act.run_id)

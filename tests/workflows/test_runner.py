@@ -31,3 +31,11 @@ def test_a_clock_behind_the_servers_is_learnt() -> None:
     behind = -3600 * SECOND
     assert not ages.is_over(behind, TIMEOUT)
     assert ages.is_over(behind + 11 * SECOND, TIMEOUT)
+
+
+def test_a_task_that_is_taken_in_any_case_counts_as_no_refusal() -> None:
+    ages = Ages()
+    ages.see(SECOND, TIMEOUT)
+    for _ in range(9):
+        ages.see(20 * SECOND, TIMEOUT)
+    assert ages.is_over(12 * SECOND, TIMEOUT)
