@@ -63,11 +63,11 @@ from usecases.health import Health
 from usecases.insights_refresher import InsightsRefresher
 from usecases.links import order_pages, support_page
 from usecases.logs import set_up_logging
-from usecases.metrics import ActivityMeter, Meters, keep_looking
+from usecases.metrics import ActivityMeter, Meters, keep_looking, keep_looking_at_schedule
 from usecases.outbox import OrderSignals, OutboxSender
 from usecases.probes import probes_served
 from usecases.process import end_process
-from usecases.reconciliation import OrderWorkflows, register_schedule
+from usecases.reconciliation import OrderWorkflows, last_finished, register_schedule
 from usecases.registration import register_search_attributes
 from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
@@ -263,15 +263,19 @@ async def _end(task: "asyncio.Task[None]") -> None:
 
 
 @asynccontextmanager
-async def watched(open_orders: OpenOrders, settings: Settings) -> AsyncIterator[None]:
+async def watched(open_orders: OpenOrders, client: Client, settings: Settings) -> AsyncIterator[None]:
     """Probes and metrics are answered while inside, where an address for them is set."""
+    meters = open_orders.meters
     loops = [open_orders.health.run()]
     if settings.health_address is not None:
-        loops.append(keep_looking(Gauges(open_orders.database), open_orders.meters.seen))
+        loops.append(keep_looking(Gauges(open_orders.database), meters.seen))
+        if settings.reconcile_minutes:
+            reconciled_at = meters.reconciled_at(settings.reconcile_minutes)
+            loops.append(keep_looking_at_schedule(partial(last_finished, client), reconciled_at))
     async with AsyncExitStack() as ends:
         for loop in loops:
             ends.push_async_callback(_end, asyncio.create_task(loop))
-        ends.enter_context(probes_served(settings.health_address, open_orders.health, open_orders.meters.text))
+        ends.enter_context(probes_served(settings.health_address, open_orders.health, meters.text))
         yield
 
 
@@ -287,7 +291,7 @@ async def run(settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         open_orders = build(client, settings, traced=traces is not None)
-        async with watched(open_orders, settings), running(open_orders):
+        async with watched(open_orders, client, settings), running(open_orders):
             logger.info(
                 "ready", extra={"task_queue": TASK_QUEUE, "pid": os.getpid(), "build": settings.build_id or "none"}
             )

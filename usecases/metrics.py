@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from prometheus_client import (
@@ -37,6 +38,9 @@ from store.gauges import Observation
 LOOK_SECONDS = 15.0
 STALE_SECONDS = 3 * LOOK_SECONDS
 """What was seen longer ago than this is told no more."""
+
+SCHEDULE_LOOK_SECONDS = 30.0
+"""A list of Temporal's, of which a server answers ten a second to everybody."""
 
 RECONCILED = (
     *("taken_up", "rewritten", "stock_released", "level_mended", "voided"),
@@ -90,6 +94,15 @@ class Meters:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def reconciled_at(self, every_minutes: float) -> Gauge:
+        """For a process that keeps the schedule. 0, long ago, until it is known: that nobody knows rings, too."""
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"openorders_reconciliation_{name}", text, registry=self.registry)
+
+        gauge("interval_seconds", "How often the schedule is to run.").set(60 * every_minutes)
+        return gauge("finished_timestamp_seconds", "When the schedule's last run ended well, or the schedule was made.")
 
     def text(self) -> bytes:
         """For Prometheus. Callable from any thread."""
@@ -211,6 +224,29 @@ async def keep_looking(
             seen.failed()
             logger.exception("what operators watch could not be looked at")
         await sleep(LOOK_SECONDS)
+
+
+async def keep_looking_at_schedule(
+    last_finished: Callable[[], Awaitable[datetime | None]],
+    finished_at: Gauge,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Until cancelled: when reconciliation last came to its end, as Temporal has it, whoever ran it.
+
+    What is known stays where Temporal does not answer, or has deleted the run: it grows older meanwhile.
+    """
+    known = 0.0
+    while True:
+        try:
+            if (finished := await last_finished()) is not None:
+                known = max(known, finished.timestamp())
+                finished_at.set(known)
+        except Unavailable:
+            pass  # `/readyz` tells of it
+        except Exception:
+            # As above: orders run in this process.
+            logger.exception("when reconciliation last ended could not be looked up")
+        await sleep(SCHEDULE_LOOK_SECONDS)
 
 
 class ActivityMeter(Interceptor):

@@ -43,6 +43,7 @@ _ENDED_BADLY = {
 }
 _GONE = "its workflow is not known to Temporal"
 _QUERY_PATIENCE = timedelta(seconds=5)
+_LOOK_PATIENCE = timedelta(seconds=5)
 _LONGEST_RUN = timedelta(minutes=30)
 
 
@@ -98,6 +99,29 @@ def _schedule(every: timedelta, task_queue: str) -> Schedule:
         # After an outage one run sees all that the missed ones would have seen.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
+
+
+async def last_finished(client: Client, task_queue: str = TASK_QUEUE) -> datetime | None:
+    """When the newest run of the schedule that came to its end did so; where there is none, when the schedule was made.
+
+    A run by hand is none of them. None: there is neither, since somebody took the schedule away. Raises `Unavailable`.
+    """
+    schedule = schedule_id(task_queue)
+    # The newest end comes first.
+    finished = client.list_workflows(
+        f"TemporalScheduledById = '{schedule}' AND ExecutionStatus = 'Completed'",
+        limit=1,
+        page_size=1,
+        rpc_timeout=_LOOK_PATIENCE,
+    )
+    try:
+        async for run in finished:
+            return run.close_time
+        return (await client.get_schedule_handle(schedule).describe(rpc_timeout=_LOOK_PATIENCE)).info.created_at
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise Unavailable(f"Temporal: {error.status.name}") from None
 
 
 async def reconcile(client: Client, look: ReconcileInput, task_queue: str = TASK_QUEUE) -> ReconcileReport:

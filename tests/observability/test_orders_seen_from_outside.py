@@ -5,21 +5,25 @@ import json
 import re
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import temporalio
 import yaml
+from prometheus_client import Gauge
 from prometheus_client.parser import text_string_to_metric_families
 from promql_parser import parse
 
 from domain.reconciling import ReconcileInput
+from domain.requests import Unavailable
+from localstack.worker_process import wait_until_ready
 from tests.observability.conftest import Outside
 from tests.observability.promql import selectors
 from tests.shop import PATIENCE_SECONDS, line
-from usecases.metrics import RECONCILED
-from usecases.reconciliation import reconcile
+from usecases.metrics import RECONCILED, keep_looking_at_schedule
+from usecases.reconciliation import last_finished, reconcile, schedule_id
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "observability"
 DASHBOARD = json.loads((FOLDER / "grafana" / "openorders.json").read_text(encoding="utf-8"))
@@ -111,6 +115,57 @@ async def test_what_reconciliation_mends_is_counted_by_kind(outside: Outside, pl
     counted = _values(outside.metrics())
     told = {kind: counted[("openorders_reconciled_total", f"kind={kind}")] for kind in RECONCILED}
     assert told == dict.fromkeys(RECONCILED, 0) | {"held_back": 1, "taken_up": 1}
+
+
+def test_when_reconciliation_is_to_run_and_since_when_it_does_not_is_known_before_its_first_run(played: Played) -> None:
+    values = _values(played.metrics)
+    assert values[("openorders_reconciliation_interval_seconds", "")] == 300
+    made_at = values[("openorders_reconciliation_finished_timestamp_seconds", "")]
+    assert 0 < time.time() - made_at < 3600
+
+
+async def test_a_worker_that_has_just_started_knows_when_reconciliation_last_ended(outside: Outside) -> None:
+    schedule = outside.client.get_schedule_handle(schedule_id())
+    await schedule.trigger()
+    before = (await schedule.describe()).info.created_at
+    ended = before
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while ended == before:
+        assert time.monotonic() < deadline, "no run has ended"
+        await asyncio.sleep(0.1)
+        ended = await last_finished(outside.client) or before
+    await asyncio.to_thread(outside.worker.stop)
+    outside.worker.start()
+    await asyncio.to_thread(wait_until_ready, outside.worker)
+    known = 0.0
+    while known < ended.timestamp():
+        assert time.monotonic() < deadline, (known, ended)
+        await asyncio.sleep(0.1)
+        known = _values(outside.metrics())[("openorders_reconciliation_finished_timestamp_seconds", "")]
+
+
+async def test_the_end_that_is_known_stays_while_temporal_does_not_answer() -> None:
+    later, earlier = datetime(2026, 11, 28, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC)
+    answers: list[datetime | Exception | None] = [None, Unavailable("Temporal: UNAVAILABLE"), later, None, earlier]
+    answers += [Unavailable("Temporal: UNAVAILABLE"), ValueError("a bug")]
+    gauge = Gauge("finished", "When it ended.", registry=None)
+    told: list[float] = []
+
+    async def last() -> datetime | None:
+        match answers.pop(0):
+            case Exception() as error:
+                raise error
+            case answer:
+                return answer
+
+    async def looked(_: float) -> None:
+        told.append(next(iter(next(iter(gauge.collect())).samples)).value)
+        if not answers:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await keep_looking_at_schedule(last, gauge, looked)
+    assert told == [0, 0, *[later.timestamp()] * 5], "0 is long ago: nobody knowing rings, too"
 
 
 def test_what_is_in_the_database_is_seen(played: Played) -> None:

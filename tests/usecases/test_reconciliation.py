@@ -27,7 +27,7 @@ from localstack.stack import Stack
 from store.stock import Stock
 from tests.encryption import NEW, OLD, client_with
 from tests.shop import PATIENCE_SECONDS, Shop, line, open_shop
-from usecases.reconciliation import reconcile, register_schedule, schedule_id
+from usecases.reconciliation import last_finished, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
 from workflows.arguments import ARGUMENTS
 from workflows.names import RECONCILE, WORKFLOW, workflow_id
@@ -428,11 +428,29 @@ async def test_the_schedule_is_made_once_and_kept_as_it_is_set(client: Client) -
 
 
 async def test_each_run_of_the_schedule_looks_on_from_the_last(shop: Shop) -> None:
+    """And when the last one ended is known, by what stands in Temporal alone."""
+    assert await last_finished(shop.client, shop.task_queue) is None
     await register_schedule(shop.client, 600, shop.task_queue)
     handle = shop.client.get_schedule_handle(schedule_id(shop.task_queue))
+    newest = (await handle.describe()).info.created_at
+    assert await last_finished(shop.client, shop.task_queue) == newest
     for number in (1, 2):
         assert (await _triggered(shop, number)).looked_until is not None
+        newest = await _finished_after(shop, newest)
+    await _reconcile(shop)
+    assert await last_finished(shop.client, shop.task_queue) == newest, "a run by hand is none of the schedule"
     await handle.delete()
+    assert await last_finished(shop.client, shop.task_queue) == newest
+
+
+async def _finished_after(shop: Shop, before: datetime) -> datetime:
+    """Temporal lists a run a moment after its end."""
+    for _ in range(10 * PATIENCE_SECONDS):
+        found = await last_finished(shop.client, shop.task_queue)
+        if found is not None and found > before:
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no run has ended since {before}")
 
 
 async def _triggered(shop: Shop, number: int) -> ReconcileReport:
