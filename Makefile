@@ -55,7 +55,7 @@ test: lint audit temporal ## Everything, on real servers: before each push
 faults: env temporal ## Break everything under thousands of orders: half an hour; FAULTS="--orders 200" and others
 	@$(RUN) -m tests.faults $(FAULTS)
 
-doors: env temporal ## Forged input at every door: two minutes; DOORS="SEED COUNT" for other values
+doors: env temporal ## Forged input at every door: three minutes; DOORS="SEED COUNT" for other values
 	@$(RUN) -m tests.doors $(DOORS)
 
 bench: env temporal ## Count what an order costs
