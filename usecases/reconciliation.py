@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
@@ -24,6 +25,7 @@ from temporalio.client import (
     WorkflowHistoryEventFilterType,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -55,7 +57,8 @@ def schedule_id(task_queue: str = TASK_QUEUE) -> str:
 
 
 async def register_schedule(client: Client, minutes: float, task_queue: str = TASK_QUEUE) -> bool:
-    """Create it where it is missing, and give it this interval; 0 takes it away. Gives whether something changed.
+    """Create it where it is missing, and write it anew where it is another one; 0 minutes take it away. Gives whether
+    something changed.
 
     Several workers may do so at once. That somebody paused it, and why, stays as it is.
     """
@@ -72,33 +75,44 @@ async def register_schedule(client: Client, minutes: float, task_queue: str = TA
     try:
         await client.create_schedule(schedule_id(task_queue), wanted)
     except ScheduleAlreadyRunningError:
-        found = (await handle.describe()).schedule
-        if found.spec.intervals == wanted.spec.intervals and found.policy == wanted.policy:
+        if _kept_parts((await handle.describe()).schedule) == _kept_parts(wanted):
             return False
 
-        def with_interval(current: ScheduleUpdateInput) -> ScheduleUpdate:
+        def as_wanted(current: ScheduleUpdateInput) -> ScheduleUpdate:
             schedule = current.description.schedule
-            schedule.spec, schedule.policy = wanted.spec, wanted.policy
+            schedule.spec, schedule.policy, schedule.action = wanted.spec, wanted.policy, wanted.action
             return ScheduleUpdate(schedule)
 
-        await handle.update(with_interval)
+        await handle.update(as_wanted)
     return True
 
 
 def _schedule(every: timedelta, task_queue: str) -> Schedule:
+    action = ScheduleActionStartWorkflow(
+        RECONCILE,
+        _in_clear(ReconcileInput()),
+        id=schedule_id(task_queue),
+        task_queue=task_queue,
+        execution_timeout=_LONGEST_RUN,
+    )
+    action.static_summary = _in_clear("Finds and mends what PostgreSQL and Temporal disagree on")
     return Schedule(
-        action=ScheduleActionStartWorkflow(
-            RECONCILE,
-            ReconcileInput(),
-            id=schedule_id(task_queue),
-            task_queue=task_queue,
-            execution_timeout=_LONGEST_RUN,
-            static_summary="Finds and mends what PostgreSQL and Temporal disagree on",
-        ),
+        action=action,
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         # After an outage one run sees all that the missed ones would have seen.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
+
+
+def _kept_parts(schedule: Schedule) -> tuple[object, ...]:
+    action = schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    return schedule.spec.intervals, schedule.policy, [*action.args], action.static_summary
+
+
+def _in_clear(value: object) -> Payload:
+    """A schedule keeps what it was given for good, and would so keep a key of today; here it is nobody's secret."""
+    return pydantic_data_converter.payload_converter.to_payload(value)
 
 
 async def last_finished(client: Client, task_queue: str = TASK_QUEUE) -> datetime | None:

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.steps import Step
     from domain.effects import VoidRest
     from domain.reconciling import NAMED_MAX, Found, ReconcileInput, ReconcileReport
+    from workflows.arguments import UnreadablePayload
     from workflows.options import RECONCILE, RECONCILE_LOOK, RECONCILE_PAYMENT
     from workflows.steps import outside_step
 
@@ -35,7 +36,7 @@ class ReconcileWorkflow:
     @workflow.run
     async def run(self, look: ReconcileInput) -> ReconcileReport:
         if look.since is None:
-            before = workflow.get_last_completion_result(ReconcileReport)
+            before = _run_before()
             if before is not None and before.looked_until is not None:
                 # Twice over the edge: a clock may be a little behind.
                 look = look.model_copy(update={"since": before.looked_until - timedelta(seconds=look.grace_seconds)})
@@ -127,3 +128,11 @@ class ReconcileWorkflow:
     def _name(self, what: str, names: "list[str] | tuple[str, ...]") -> None:
         known = sum(entry.startswith(f"{what} ") for entry in self._orders)
         self._orders += [f"{what} {name}" for name in names[: max(0, NAMED_MAX - known)]]
+
+
+def _run_before() -> ReconcileReport | None:
+    try:
+        return workflow.get_last_completion_result(ReconcileReport)
+    except UnreadablePayload:
+        # Its key is gone. To wait for it would be for ever: the schedule gives this result until a later run has one.
+        return None

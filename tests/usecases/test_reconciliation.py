@@ -9,14 +9,23 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 from temporalio import workflow
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleDescription,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+    WorkflowExecutionStatus,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
+import worker
 from benchmarks.sql_meter import SqlMeter
 from domain.effects import Reserve, Want
 from domain.placing import Channel
@@ -451,6 +460,38 @@ async def _finished_after(shop: Shop, before: datetime) -> datetime:
             return found
         await asyncio.sleep(0.1)
     raise AssertionError(f"no run has ended since {before}")
+
+
+async def test_the_schedule_outlives_the_key_of_the_day(stack: Stack, fresh_database: Callable[[], str]) -> None:
+    """Made by a build of before, which encrypted its argument; and its last run's result is encrypted in any case."""
+    before, after = await client_with(stack, OLD), await client_with(stack, NEW)
+    async with open_shop(stack, before, fresh_database()) as shop:
+        await register_schedule(before, 600, shop.task_queue)
+        handle = before.get_schedule_handle(schedule_id(shop.task_queue))
+        await handle.update(_with_encrypted_argument)
+        assert _argument(await handle.describe()).metadata["encryption-key-id"] == b"old"
+        await _triggered(shop, 1)
+    assert await register_schedule(after, 600, shop.task_queue)
+    assert not await register_schedule(before, 600, shop.task_queue), "no key changes it any more"
+    assert _argument(await handle.describe()).metadata["encoding"] == b"json/plain"
+    shop.client = after
+    async with worker.running(worker.build(after, shop.settings, shop.task_queue)):
+        await _triggered(shop, 2)
+    await handle.delete()
+
+
+def _with_encrypted_argument(current: ScheduleUpdateInput) -> ScheduleUpdate:
+    action = current.description.schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    action.args = [ReconcileInput()]
+    return ScheduleUpdate(current.description.schedule)
+
+
+def _argument(found: ScheduleDescription) -> Payload:
+    assert isinstance(found.schedule.action, ScheduleActionStartWorkflow)
+    [argument] = found.schedule.action.args
+    assert isinstance(argument, Payload)
+    return argument
 
 
 async def _triggered(shop: Shop, number: int) -> ReconcileReport:
