@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 
 import pytest
+from hypothesis import settings
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -16,6 +17,10 @@ from tests.shop import Shop, open_shop
 from workflows.names import SEARCH_ATTRIBUTES
 
 _TEMPLATE = "migrated"
+
+# Hypothesis wants each example within a fifth of a second, and a busy machine stands still for longer.
+settings.register_profile("however slow", deadline=None)
+settings.load_profile("however slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

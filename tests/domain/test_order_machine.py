@@ -207,6 +207,5 @@ TestOrderMachine = OrderMachine.TestCase
 TestOrderMachine.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

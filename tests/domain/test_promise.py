@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.business_calendar import end_of_day, is_operating_day, local_day
@@ -324,7 +324,6 @@ CARRIERS = st.builds(
 METHODS = st.sampled_from(ShippingMethod)
 
 
-@settings(deadline=None)  # the first date of a country loads its holidays
 @given(placed_at=MOMENTS, profile=PROFILES, method=METHODS, carrier=CARRIERS)
 def test_a_promise_is_in_order_and_ships_on_an_operating_day(
     placed_at: datetime, profile: HandlingProfile, method: ShippingMethod, carrier: TransitCalendar
@@ -341,7 +340,6 @@ def test_a_promise_is_in_order_and_ships_on_an_operating_day(
         assert moment.tzinfo is UTC
 
 
-@settings(deadline=None)
 @given(
     placed_at=MOMENTS,
     later=st.timedeltas(timedelta(0), timedelta(days=10)),
@@ -363,7 +361,6 @@ def test_a_later_order_is_never_promised_earlier(
     assert first.deliver_by <= second.deliver_by
 
 
-@settings(deadline=None)
 @given(placed_at=MOMENTS, profile=PROFILES, method=METHODS, carrier=CARRIERS)
 def test_a_parcel_handed_over_in_time_is_expected_within_its_promise(
     placed_at: datetime, profile: HandlingProfile, method: ShippingMethod, carrier: TransitCalendar
@@ -373,7 +370,6 @@ def test_a_parcel_handed_over_in_time_is_expected_within_its_promise(
     assert expected.deliver_by == given_at_sale.deliver_by
 
 
-@settings(deadline=None)
 @given(now=MOMENTS, profile=PROFILES)
 def test_whoever_orders_before_the_countdown_ends_gets_the_date_shown_with_it(
     now: datetime, profile: HandlingProfile

@@ -347,7 +347,5 @@ def test_the_store_does_what_a_small_model_does(new_database: Callable[[], str])
     StoreMachine.url = new_database()
     run_state_machine_as_test(
         StoreMachine,
-        settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )
