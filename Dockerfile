@@ -21,6 +21,7 @@ COPY adapters ./adapters
 COPY activities ./activities
 COPY workflows ./workflows
 COPY usecases ./usecases
+COPY commands ./commands
 COPY web ./web
 COPY schemas ./schemas
 ENV PATH=/opt/openorders/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -8,7 +8,7 @@ DOORS ?=
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 RUN := .venv/bin/python
-PACKAGES := domain store adapters activities workflows usecases web localstack benchmarks
+PACKAGES := domain store adapters activities workflows usecases commands web localstack benchmarks
 ROOTS := worker.py starter.py
 
 # Only what is there yet.

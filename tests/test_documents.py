@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import starter
+from commands.command_line import command_line
 from domain.messages import MESSAGES, QUERIES
 from domain.state import CarrierStatus, OrderStatus, Remedy
 from domain.units import Place
@@ -89,7 +89,7 @@ def test_every_starter_command_of_the_readme_is_understood() -> None:
     commands = [arguments for arguments in map(_starter_arguments, _commands(README)) if arguments]
     assert len(commands) >= 10
     for arguments in commands:
-        starter._parser().parse_args(arguments)
+        command_line(None).parse_args(arguments)
 
 
 def test_the_settings_table_is_whole_and_right() -> None:
@@ -334,5 +334,5 @@ def _starter_arguments(command: str) -> list[str]:
 
 
 def _starter_commands() -> set[str]:
-    actions = starter._parser()._actions
+    actions = command_line(None)._actions
     return {name for action in actions if isinstance(action, argparse._SubParsersAction) for name in action.choices}

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 import starter
+from commands.exit_codes import INVALID, OK
 from domain.access import Scope
 from domain.insights import Topic
 from domain.insights_reports import REPORTS, ReportName
@@ -385,7 +386,7 @@ async def test_the_starter_shows_and_counts(
     lived = await lives(database, Random(21), 10)
 
     async def said(*command: str) -> str:
-        assert await asyncio.to_thread(starter.main, ["insights", *command]) == starter.OK
+        assert await asyncio.to_thread(starter.main, ["insights", *command]) == OK
         return capsys.readouterr().out
 
     days = ("--from", DAYS["from"], "--until", DAYS["until"])
@@ -400,5 +401,5 @@ async def test_the_starter_shows_and_counts(
     shown = await said("show", "handoffs", *days, "--seller", "acme")
     assert REPORTS[ReportName.HANDOFFS].definition in shown
     for wrong in (("show", "nothing"), ("show", "sales", "--from", "x"), ("show", "sales", "--lead-time-days", "0")):
-        assert await asyncio.to_thread(starter.main, ["insights", *wrong]) == starter.INVALID
+        assert await asyncio.to_thread(starter.main, ["insights", *wrong]) == INVALID
     await database.close()
