@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 import worker
 from domain.catalog import Catalog, Receipt, StockRefused
@@ -31,6 +32,18 @@ UPS = "1Z5R89390357567127"  # one of UPS's own examples
 _numbers = count(1)
 
 Body = dict[str, Any]
+_Seen = TypeVar("_Seen")
+
+
+async def eventually(
+    look: Callable[[], Awaitable[_Seen]], is_so: Callable[[_Seen], bool] = bool, *, seconds: int = PATIENCE_SECONDS
+) -> _Seen:
+    """Look again until it is so, by default until there is anything; what was seen last is shown where it never is."""
+    for _ in range(seconds * 10):
+        if is_so(seen := await look()):
+            return seen
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"it never came there: {seen!r}")
 
 
 class Shop:
@@ -110,7 +123,11 @@ class Shop:
 
     async def placed(self, *lines: Body, **more: Any) -> str:
         """Place an order and wait until its inventory check has been made."""
-        order_id = await self.place(self.body(*lines, **more))
+        return await self.checked(self.body(*lines, **more))
+
+    async def checked(self, body: Body) -> str:
+        """Place it and wait until its inventory check has been made; gives the order id."""
+        order_id = await self.place(body)
         await self.until(
             order_id, lambda status: status.status != "Pending" and bool(status.fulfillments or status.shortages)
         )
@@ -140,11 +157,27 @@ class Shop:
         assert isinstance(answer, TimelineView)
         return [entry.what for entry in answer.entries]
 
+    async def noted(self, order_id: str, word: str) -> None:
+        """Wait until the timeline has it."""
+        await eventually(lambda: self.timeline(order_id), lambda words: word in words)
+
     def handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(f"order:{order_id}")
 
     async def update(self, order_id: str, name: str, **body: Any) -> Any:
         return await self.orders.update(order_id, name, body)
+
+    async def forgotten(self, order_id: str) -> None:
+        """Wait until Temporal knows nothing of the order: it deletes when it finds the time."""
+
+        async def is_unknown() -> bool:
+            try:
+                await self.handle(order_id).describe()
+            except RPCError as error:
+                return error.status is RPCStatusCode.NOT_FOUND
+            return False
+
+        await eventually(is_unknown, seconds=2 * PATIENCE_SECONDS)
 
     # -- what sellers, carriers and customers do ---------------------------------------
 

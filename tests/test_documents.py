@@ -19,7 +19,6 @@ from domain.messages import MESSAGES, QUERIES
 from domain.state import CarrierStatus, OrderStatus, Remedy
 from domain.units import Place
 from localstack.demo.pictures import IN_README
-from localstack.process import ManagedProcess
 from localstack.stack import Stack
 from localstack.worker_process import wait_until_ready
 from usecases.message_table import messages_document, with_tables
@@ -184,13 +183,9 @@ def _hits(pattern: re.Pattern[str]) -> list[str]:
 def shop() -> Iterator[Stack]:
     """Servers of its own, because the README's order ids are everybody's favorites, with the example catalog."""
     with Stack.temporary() as stack:
-        worker: ManagedProcess = stack.worker()
+        worker = stack.worker()
         worker.start()
-        deadline = time.monotonic() + START_SECONDS
-        while "openorders worker: ready" not in worker.log.read_text():
-            assert worker.running, worker.log_tail()
-            assert time.monotonic() < deadline, worker.log_tail()
-            time.sleep(0.1)
+        wait_until_ready(worker)
         loaded = _try(stack, [sys.executable, "starter.py", "stock", "load", "schemas/examples/catalog.json"])
         assert loaded.returncode == 0, loaded.stderr
         yield stack

@@ -1,9 +1,6 @@
 """A real PostgreSQL for the sandboxes, with their tables and nothing else."""
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,18 +10,15 @@ from localstack.postgres import Postgres
 from store.database import Database
 from store.metadata import metadata
 from store.sandbox import sandbox_authorizations, sandbox_network_orders, sandbox_payment_calls
+from tests.postgres import temporary_postgres
 
 TABLES = [sandbox_authorizations, sandbox_payment_calls, sandbox_network_orders]
 
 
 @pytest.fixture(scope="session")
 def sandbox_postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory(prefix="openorders-test-") as folder:
-        os.chmod(folder, 0o755)
-        server = Postgres(Path(folder) / "postgres", durable=False)
-        server.start()
+    with temporary_postgres() as server:
         yield server
-        server.remove()
 
 
 @pytest_asyncio.fixture

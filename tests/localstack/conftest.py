@@ -1,15 +1,14 @@
-"""A folder that PostgreSQL's own user can get through to; pytest's tmp_path is closed to everybody else."""
+"""Where the servers of a test keep their state."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.postgres import folder_for_postgres
+
 
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="openorders-test-") as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
+    with folder_for_postgres() as folder:
+        yield folder

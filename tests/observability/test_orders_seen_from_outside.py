@@ -21,7 +21,7 @@ from domain.requests import Unavailable
 from localstack.worker_process import wait_until_ready
 from tests.observability.conftest import Outside
 from tests.observability.promql import selectors
-from tests.shop import PATIENCE_SECONDS, line
+from tests.shop import PATIENCE_SECONDS, eventually, line
 from usecases.metrics import RECONCILED, keep_looking_at_schedule
 from usecases.reconciliation import last_finished, reconcile, schedule_id
 
@@ -128,16 +128,13 @@ async def test_a_worker_that_has_just_started_knows_when_reconciliation_last_end
     schedule = outside.client.get_schedule_handle(schedule_id())
     await schedule.trigger()
     before = (await schedule.describe()).info.created_at
-    ended = before
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while ended == before:
-        assert time.monotonic() < deadline, "no run has ended"
-        await asyncio.sleep(0.1)
-        ended = await last_finished(outside.client) or before
+    ended = await eventually(lambda: last_finished(outside.client), lambda found: found is not None and found > before)
+    assert ended is not None
     await asyncio.to_thread(outside.worker.stop)
     outside.worker.start()
     await asyncio.to_thread(wait_until_ready, outside.worker)
     known = 0.0
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while known < ended.timestamp():
         assert time.monotonic() < deadline, (known, ended)
         await asyncio.sleep(0.1)

@@ -1,10 +1,9 @@
 """Longer stories than those of `record`: together they go through most of what an order can do."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from tests.shop import PATIENCE_SECONDS, Shop, line
+from tests.shop import Shop, eventually, line
 
 Story = Callable[[Shop], Awaitable[str]]
 """Plays an order; gives its id."""
@@ -67,10 +66,7 @@ async def refused_and_cancelled(shop: Shop) -> str:
         [request] = asked.request_ids
         if answer == "reject":
             await handle.cancel()
-            for _ in range(100):
-                if "cancel_refused" in await shop.timeline(order_id):
-                    break
-                await asyncio.sleep(0.1)
+            await shop.noted(order_id, "cancel_refused")
         await shop.update(order_id, "answer_cancellation", by="seller:acme", request_id=request, answer=answer)
     return await _ended(shop, order_id)
 
@@ -154,13 +150,11 @@ async def continued_as_new(shop: Shop) -> str:
     order_id = await shop.placed(line(await shop.lists(5), 2))
     await shop.packs(order_id)
     await shop.ships(order_id, carrier="van", tracking_number="V-1")
-    first = (await shop.handle(order_id).describe()).run_id
+    handle = shop.handle(order_id)
+    first = (await handle.describe()).run_id
     for number in range(30):
         await shop.update(order_id, "note", text=f"note {number}")
-    for _ in range(PATIENCE_SECONDS * 10):
-        if (await shop.handle(order_id).describe()).run_id != first:
-            break
-        await asyncio.sleep(0.1)
+    await eventually(handle.describe, lambda found: found.run_id != first)
     await shop.delivers(order_id)
     return await _ended(shop, order_id)
 

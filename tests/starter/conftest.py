@@ -11,7 +11,7 @@ import pytest
 
 from localstack.process import ManagedProcess
 from localstack.stack import Stack
-from localstack.worker_process import CHECKOUT
+from localstack.worker_process import CHECKOUT, wait_until_ready
 from workflows.names import SEARCH_ATTRIBUTES
 
 
@@ -66,12 +66,3 @@ def starter() -> Iterator[Terminal]:
         loaded = terminal("stock", "load", "schemas/examples/catalog.json")
         assert loaded.code == 0, loaded
         yield terminal
-
-
-def wait_until_ready(worker: ManagedProcess) -> None:
-    for _ in range(300):
-        if worker.log.exists() and "ready" in worker.log.read_text():
-            return
-        assert worker.running, worker.log_tail()
-        time.sleep(0.1)
-    raise AssertionError(worker.log_tail())

@@ -1,30 +1,24 @@
 """A real PostgreSQL for all tests of the store, and a fresh database with the schema for each module."""
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from localstack.postgres import Postgres
 from store.database import Database
 from store.migrations import migrate
+from tests.postgres import temporary_postgres
 
 _TEMPLATE = "migrated"
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory(prefix="openorders-store-") as folder:
-        os.chmod(folder, 0o755)  # PostgreSQL's own user must get through
-        server = Postgres(Path(folder) / "postgres", durable=False)
-        server.start()
+    with temporary_postgres() as server:
         asyncio.run(migrate(server.create_database(_TEMPLATE)))
         yield server
-        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,12 @@
 """Trouble with PostgreSQL passes, is told without secrets, and the pool recovers by itself."""
 
-import os
-import tempfile
-from pathlib import Path
-
 import pytest
 
 from domain.requests import Unavailable
-from localstack.postgres import Postgres
 from store.database import Database
 from store.identities import violations
 from store.migrations import migrate
+from tests.postgres import temporary_postgres
 from tests.store.shop import Shop, rows
 
 SECRET = "postgresql+psycopg://me:hunter2@127.0.0.1:1/nowhere"
@@ -28,10 +24,7 @@ async def test_nobody_at_the_address_is_unavailable_and_tells_no_secret() -> Non
 
 
 async def test_a_server_that_stops_in_the_middle_costs_a_retry_and_nothing_else() -> None:
-    with tempfile.TemporaryDirectory(prefix="openorders-store-") as folder:
-        os.chmod(folder, 0o755)
-        server = Postgres(Path(folder) / "postgres", durable=False)
-        server.start()
+    with temporary_postgres() as server:
         await migrate(server.dsn)
         database = Database(server.dsn, pool_size=3)
         shop = await Shop(database, near=5).open()
@@ -44,4 +37,3 @@ async def test_a_server_that_stops_in_the_middle_costs_a_retry_and_nothing_else(
         assert (await shop.reserve(order)).allocations
         assert await rows(database, "SELECT reserved FROM stock WHERE location_id = :place", place=shop.near) == [(2,)]
         await database.close()
-        server.remove()

@@ -1,20 +1,17 @@
 """Erasure on request: nothing of the person is left in rows or histories, and what accounts and insights need is."""
 
-import asyncio
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from temporalio.client import WorkflowHandle
-from temporalio.service import RPCError
 
 from domain.sealing import ERASED
 from store.contacts import Contacts
 from store.erasure import Erasures
 from store.identities import violations
 from store.insights.refreshing import Refreshing
-from tests.shop import PATIENCE_SECONDS, Shop, line
+from tests.shop import Shop, line
 from usecases.erasure import Erasure
 from usecases.errors import OrderNotFound, Refused
 from usecases.insights_refresher import bring_up_to_date
@@ -34,8 +31,7 @@ async def marked(shop: Shop, customer: str) -> str:
     body = shop.body(line(await shop.lists(9), 2), ship_to=ADDRESS)
     body["customer"] = {"id": customer, "name": "Zebulon Quagmire", "email": "zebulon@quagmire.example"}
     body["payments"][0]["token"] = "card-4111"
-    order_id = await shop.place(body)
-    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    order_id = await shop.checked(body)
     await shop.update(order_id, "note", text="kumquats for Zebulon")
     await shop.update(
         order_id, "change_address", ship_to=ADDRESS | {"line1": "1 Wimbleton", "line2": "Xylophone"}, reason="kumquat"
@@ -80,16 +76,6 @@ async def insights(shop: Shop) -> list[Any]:
         return list(found.scalars())
 
 
-async def gone(handle: WorkflowHandle[Any, Any]) -> bool:
-    for _ in range(10 * 2 * PATIENCE_SECONDS):  # the server deletes when it finds the time
-        try:
-            await handle.describe()
-        except RPCError:
-            return True
-        await asyncio.sleep(0.1)
-    return False
-
-
 async def test_nothing_of_the_person_is_left_and_accounts_still_add_up(shop: Shop) -> None:
     customer = f"c-{uuid4().hex[:8]}"
     order_id = await delivered(shop, customer)
@@ -104,12 +90,11 @@ async def test_nothing_of_the_person_is_left_and_accounts_still_add_up(shop: Sho
     assert (known.name, known.address.line2) == ("Zebulon Quagmire", "Xylophone"), "and can be opened"
     counted = await insights(shop)
     accounts = [await shop.views.order(one) for one in (order_id, cancelled)]
-    handle = shop.handle(order_id)
 
     erasure = Erasure(Erasures(shop.database), shop.client)
     assert [row.outcome for row in await erasure.customer(customer, "support/ann")] == ["erased"] * 2
     assert found_in(await rows(shop)) == []
-    assert await gone(handle)
+    await shop.forgotten(order_id)
     assert await insights(shop) == counted
     assert await violations(shop.database) == []
     for before in accounts:

@@ -1,13 +1,10 @@
 """The sender, the simulated carrier and the real outbox together, with several senders at once."""
 
 import asyncio
-import os
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +22,7 @@ from store.messages import Messages
 from store.metadata import metadata
 from store.outbox import Outbox
 from store.tables.outbox import outbox
+from tests.postgres import temporary_postgres
 from usecases.outbox import OutboxSender
 
 pytestmark = pytest.mark.asyncio
@@ -34,12 +32,8 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory(prefix="openorders-test-") as folder:
-        os.chmod(folder, 0o755)
-        server = Postgres(Path(folder) / "postgres", durable=False)
-        server.start()
+    with temporary_postgres() as server:
         yield server
-        server.remove()
 
 
 @pytest_asyncio.fixture

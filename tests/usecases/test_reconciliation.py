@@ -1,6 +1,5 @@
 """Orders whose workflow is gone, rows that nobody remembers, and what is held for nobody: found and mended once."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +34,7 @@ from domain.timeline import Entry
 from localstack.stack import Stack
 from store.stock import Stock
 from tests.encryption import NEW, OLD, client_with
-from tests.shop import PATIENCE_SECONDS, Shop, line, open_shop
+from tests.shop import Shop, eventually, line, open_shop
 from usecases.reconciliation import last_finished, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
 from workflows.arguments import ARGUMENTS
@@ -79,12 +78,7 @@ async def _row(shop: Shop, order_id: str) -> Any:
 
 async def _written_above(shop: Shop, order_id: str, version: int) -> Any:
     """The order has been asked to write its rows, and does so a moment later."""
-    for _ in range(10 * PATIENCE_SECONDS):
-        row = await _row(shop, order_id)
-        if row.version > version:
-            return row
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"{order_id} never wrote its rows: {row}")
+    return await eventually(lambda: _row(shop, order_id), lambda row: bool(row.version > version))
 
 
 async def _sql(shop: Shop, statement: str, **values: Any) -> None:
@@ -147,10 +141,7 @@ async def test_a_packed_one_is_opened_and_its_label_voided(shop: Shop) -> None:
     sku = await shop.lists(5)
     order_id = await shop.placed(line(sku, 2))
     await shop.packs(order_id, buy_labels=True)
-    for _ in range(600):
-        if "label_bought" in await shop.timeline(order_id):
-            break
-        await asyncio.sleep(0.1)
+    await shop.noted(order_id, "label_bought")
     held = await shop.placed(line(sku, 1))
     await shop.update(held, "hold", reason="looks odd")
     await _terminate(shop, order_id)
@@ -222,12 +213,7 @@ async def test_an_execution_that_was_deleted_is_made_up_from_its_rows(shop: Shop
     await shop.client.workflow_service.delete_workflow_execution(
         DeleteWorkflowExecutionRequest(namespace=shop.client.namespace, workflow_execution=execution)
     )
-    for _ in range(600):
-        try:
-            await shop.handle(order_id).describe()
-        except RPCError:
-            break
-        await asyncio.sleep(0.1)
+    await shop.forgotten(order_id)
     held_back = await _reconcile(shop, taken_up_max=0)
     assert held_back.held_back >= 1, "one that has lost too many is not believed"
     assert not (await _row(shop, order_id)).closed
@@ -278,11 +264,7 @@ class FailingOrder:
 
 
 async def _ends_as(shop: Shop, order_id: str, status: WorkflowExecutionStatus) -> None:
-    for _ in range(10 * PATIENCE_SECONDS):
-        if (found := (await shop.handle(order_id).describe()).status) is status:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(found)
+    await eventually(shop.handle(order_id).describe, lambda found: found.status is status)
 
 
 async def test_with_encryption_required_an_order_is_taken_up_and_nothing_stands_in_clear(
@@ -319,8 +301,7 @@ async def test_the_same_order_placed_again_after_its_end_by_hand(shop: Shop) -> 
     """That run ends at once with what is known, and nobody works for the order."""
     sku = await shop.lists(5)
     body = shop.body(line(sku, 1))
-    order_id = await shop.place(body)
-    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    order_id = await shop.checked(body)
     await _terminate(shop, order_id)
     assert (await shop.orders.place(body)).outcome == "new"
     await shop.orders.result(order_id)
@@ -454,12 +435,11 @@ async def test_each_run_of_the_schedule_looks_on_from_the_last(shop: Shop) -> No
 
 async def _finished_after(shop: Shop, before: datetime) -> datetime:
     """Temporal lists a run a moment after its end."""
-    for _ in range(10 * PATIENCE_SECONDS):
-        found = await last_finished(shop.client, shop.task_queue)
-        if found is not None and found > before:
-            return found
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"no run has ended since {before}")
+    found = await eventually(
+        lambda: last_finished(shop.client, shop.task_queue), lambda found: found is not None and found > before
+    )
+    assert found is not None
+    return found
 
 
 async def test_the_schedule_outlives_the_key_of_the_day(stack: Stack, fresh_database: Callable[[], str]) -> None:
@@ -498,11 +478,9 @@ async def _triggered(shop: Shop, number: int) -> ReconcileReport:
     """The result of a run of the schedule, the how many-th."""
     handle = shop.client.get_schedule_handle(schedule_id(shop.task_queue))
     await handle.trigger()
-    seen: list[Any] = []
-    while len(seen) < number:
-        await asyncio.sleep(0.1)
-        seen = [action.action for action in (await handle.describe()).info.recent_actions]
-    assert isinstance(seen[-1], ScheduleActionExecutionStartWorkflow)
-    started = shop.client.get_workflow_handle(seen[-1].workflow_id, result_type=ReconcileReport)
+    seen = await eventually(handle.describe, lambda seen: len(seen.info.recent_actions) >= number)
+    newest = seen.info.recent_actions[-1].action
+    assert isinstance(newest, ScheduleActionExecutionStartWorkflow)
+    started = shop.client.get_workflow_handle(newest.workflow_id, result_type=ReconcileReport)
     report: ReconcileReport = await started.result()
     return report

@@ -1,13 +1,12 @@
 """What a customer does in the shop: fill a cart, check out, and open the link in the mail that comes."""
 
-import asyncio
 import re
 from typing import Any
 from uuid import uuid4
 
 from domain.catalog import Catalog, ShippingRate
 from domain.shipping import ShippingMethod
-from tests.shop import PATIENCE_SECONDS, Shop
+from tests.shop import Shop
 from tests.web.browsing import Page, Visitor
 from tests.web.conftest import Site
 
@@ -88,8 +87,4 @@ async def leaves(shop: Shop, order_id: str, fulfillment_id: str = "acme-1", **mo
     """Packed, handed over and its label scanned: for a day the carrier has nothing more to say by itself."""
     await shop.packs(order_id, fulfillment_id)
     await shop.ships(order_id, fulfillment_id, **more)
-    for _ in range(PATIENCE_SECONDS * 10):
-        if "carrier_event" in await shop.timeline(order_id):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"nobody has scanned the label of {order_id}")
+    await shop.noted(order_id, "carrier_event")

@@ -7,7 +7,7 @@ from http.cookiejar import Cookie
 import pytest
 
 from store.contacts import Contacts
-from tests.shop import PATIENCE_SECONDS
+from tests.shop import eventually
 from tests.web.browsing import Page, Visitor
 from tests.web.buying import NEXT_DAY, STANDARD, bought, checks_out, new_email, order_on, puts_in_cart, ships_for
 from tests.web.conftest import Site
@@ -29,11 +29,7 @@ async def buyer(site: Site) -> Visitor:
 
 async def _ordered_by(site: Site, email: str) -> list[str]:
     """The orders of a customer, once there is any."""
-    for _ in range(PATIENCE_SECONDS * 10):
-        if found := await site.app.state.services.support.search(email):
-            return [order.order_id for order in found]
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"nobody has ordered as {email}")
+    return [order.order_id for order in await eventually(lambda: site.app.state.services.support.search(email))]
 
 
 # -- what is wrong -----------------------------------------------------------------------------

@@ -21,8 +21,7 @@ def services_of(site: Site) -> Services:
 async def _ended(shop: Shop, **customer: str) -> str:
     body = shop.body(line(await shop.lists(5)))
     body["customer"] |= customer
-    order_id = await shop.place(body)
-    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    order_id = await shop.checked(body)
     await shop.packs(order_id)
     await shop.ships(order_id)
     await shop.delivers(order_id)
@@ -35,8 +34,7 @@ async def test_programs_erase_an_order_or_a_customer_and_are_told_while_one_is_o
     first, second = await _ended(shop, id=customer), await _ended(shop, id=customer)
     open_order = shop.body(line(await shop.lists(5)))
     open_order["customer"]["id"] = customer
-    still_open = await shop.place(open_order)
-    await shop.until(still_open, lambda status: bool(status.fulfillments))
+    still_open = await shop.checked(open_order)
     backend, support = await site.api(Scope.BACKEND), await site.api(Scope.SUPPORT)
 
     for path in (f"orders/{still_open}/erase", f"customers/{customer}/erase"):

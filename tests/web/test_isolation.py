@@ -1,6 +1,5 @@
 """A seller's key over every route there is: what belongs to another seller is answered like what is not there."""
 
-import asyncio
 import json
 import re
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import pytest
 
 from domain.access import OUTSIDE_MESSAGES, Caller, Scope
 from domain.insights_reports import reports_for
-from tests.shop import PATIENCE_SECONDS, UPS, line
+from tests.shop import UPS, eventually, line
 from tests.web.conftest import Site
 from tests.web.pdf_text import pages_of
 from tests.web.routes import Route, routes_of
@@ -358,10 +357,8 @@ async def test_a_new_address_is_not_told_to_whose_part_has_left_for_the_old_one(
     home = {"name": "Ada Lovelace", "line1": "99 New Road", "city": "Springfield", "country": "US"}
     await site.shop.update(order_id, "change_address", by="customer", ship_to=home)
     birch = await site.api(Scope.SELLER, "birch")
-    for _ in range(PATIENCE_SECONDS * 10):
-        if "99 New Road" in (await birch.get(path.removeprefix("/v1").replace("acme", "birch"))).text:
-            break
-        await asyncio.sleep(0.1)
+    theirs = path.removeprefix("/v1").replace("acme", "birch")
+    await eventually(lambda: birch.get(theirs), lambda answer: "99 New Road" in answer.text)
     for page in (path, f"/seller/orders/{order_id}/acme-1", f"/seller/orders/{order_id}/acme-1/slip.pdf"):
         status, body, _ = await acme.ask("GET", page)
         assert (status, "12 Mill Street" in body, "New Road" in body) == (200, True, False)

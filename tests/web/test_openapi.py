@@ -16,7 +16,7 @@ import pytest
 
 from domain.access import Scope
 from domain.catalog import Catalog
-from tests.shop import PATIENCE_SECONDS, line
+from tests.shop import eventually, line
 from tests.web.conftest import Site
 from web.openapi import description
 
@@ -71,12 +71,7 @@ async def _as_in_the_examples(site: Site) -> None:
     catalog = Catalog.model_validate_json((examples / "catalog.json").read_bytes())
     assert await site.shop.inventory.load(catalog) is None
     await site.shop.orders.place(json.loads((examples / "order.json").read_bytes()))
-    for _ in range(10 * PATIENCE_SECONDS):
-        detail = await site.shop.views.order("1042")
-        if detail is not None and detail.fulfillments:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("1042 was never recorded with a fulfillment")
+    await eventually(lambda: site.shop.views.order("1042"), lambda seen: seen is not None and bool(seen.fulfillments))
 
 
 @pytest.mark.slow

@@ -66,8 +66,7 @@ async def test_who_is_not_signed_in_is_asked_to(site: Site) -> None:
 async def _order_of(shop: Shop, name: str, **customer: str) -> Body:
     body = shop.body(line(await shop.lists()))
     body["customer"] |= {"name": name, **customer}
-    await shop.place(body)
-    await shop.until(body["order_id"], lambda status: bool(status.fulfillments))
+    await shop.checked(body)
     return body
 
 

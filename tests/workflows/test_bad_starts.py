@@ -128,8 +128,7 @@ def _other(body: Body) -> Body:
 async def test_the_same_id_while_the_order_is_open(shop: Shop) -> None:
     mug = await shop.lists(5)
     body = shop.body(line(mug, 2))
-    order_id = await shop.place(body)
-    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    order_id = await shop.checked(body)
     left = await rawclient.effects(shop, order_id)
 
     assert (await shop.orders.place(body)).outcome == "running_same"
@@ -147,8 +146,7 @@ async def test_the_same_id_while_the_order_is_open(shop: Shop) -> None:
 async def test_the_same_id_after_the_end(shop: Shop) -> None:
     mug = await shop.lists(5)
     body = shop.body(line(mug, 2))
-    order_id = await shop.place(body)
-    await shop.until(order_id, lambda status: bool(status.fulfillments))
+    order_id = await shop.checked(body)
     await shop.packs(order_id)
     await shop.ships(order_id)
     await shop.delivers(order_id)
