@@ -28,7 +28,7 @@ _LEGACY_QUERY = "legacy_query"
 """The id that the core gives to a query that comes outside of a workflow task."""
 
 _REFUSED_MAX = 5
-"""So many in a row are rather a clock that is wrong."""
+"""So many tasks in a row, each another, are rather a clock that is wrong."""
 
 
 class ReplayableRunner(WorkflowRunner):
@@ -53,24 +53,31 @@ class Ages:
 
     def __init__(self) -> None:
         self._ahead_ns: int | None = None
-        self._refused = 0
+        self._refused: dict[int, int] = {}
 
-    def is_over(self, age_ns: int, timeout_ns: int) -> bool:
-        """Whether a task of that age, by our clock, has timed out long ago, so that there can be none.
+    def is_over(self, started_ns: int, now_ns: int, timeout_ns: int) -> bool:
+        """Whether a task of that start, by the server's clock, has timed out long ago by ours, so that there can be none.
 
         How far our clock is ahead is known from the youngest task; until then it is taken to be right. Where it is not,
-        some tasks are refused at first, and given again.
+        or is set anew, some tasks are refused at first, and given again; then it is learnt from them.
         """
-        over = self._seems_over(age_ns, timeout_ns) and self._refused < _REFUSED_MAX
-        self._refused = self._refused + 1 if over else 0
-        if not over:
-            self._learn(age_ns)
-        return over
-
-    def see(self, age_ns: int, timeout_ns: int) -> None:
-        """Learn from a task that is taken in any case."""
+        age_ns = now_ns - started_ns
         if not self._seems_over(age_ns, timeout_ns):
+            self._refused.clear()
             self._learn(age_ns)
+            return False
+        # A query that is asked again meets the same task, which tells nothing new of the clock.
+        self._refused[started_ns] = age_ns
+        if len(self._refused) <= _REFUSED_MAX:
+            return True
+        self._ahead_ns = min(self._refused.values())
+        self._refused.clear()
+        return self._seems_over(age_ns, timeout_ns)
+
+    def see(self, started_ns: int, now_ns: int, timeout_ns: int) -> None:
+        """Learn from a task that is taken in any case."""
+        if not self._seems_over(now_ns - started_ns, timeout_ns):
+            self._learn(now_ns - started_ns)
 
     def _seems_over(self, age_ns: int, timeout_ns: int) -> bool:
         return age_ns - (self._ahead_ns or 0) >= timeout_ns
@@ -109,12 +116,11 @@ class _ReplayableInstance(WorkflowInstance):
         """New events, and no workflow task was started with them, or only one that has timed out since."""
         if act.is_replaying or self._length >= act.history_length:
             return False
-        started_ns = act.timestamp.ToNanoseconds()
-        age_ns = time.time_ns() - started_ns
+        started_ns, now_ns = act.timestamp.ToNanoseconds(), time.time_ns()
         if self._length == 0:
-            self._ages.see(age_ns, self._timeout_ns)
+            self._ages.see(started_ns, now_ns, self._timeout_ns)
             return False
-        return self._ages.is_over(age_ns, self._timeout_ns) or started_ns == self._time_ns
+        return self._ages.is_over(started_ns, now_ns, self._timeout_ns) or started_ns == self._time_ns
 
     def _unanswered(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         completion = WorkflowActivationCompletion(run_id=act.run_id)
