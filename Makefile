@@ -52,7 +52,7 @@ check: lint audit ## Lint, types, import rules, audit and domain tests: about a 
 test: lint audit temporal ## Everything, on real servers: before each push
 	$(RUN) -m pytest -n 3 --dist loadfile
 
-faults: env temporal ## Break everything under thousands of orders: half an hour; FAULTS="--orders 200" and others
+faults: env temporal ## Break everything under thousands of orders: an hour; FAULTS="--orders 200" and others
 	@$(RUN) -m tests.faults $(FAULTS)
 
 doors: env temporal ## Forged input at every door: three minutes; DOORS="SEED COUNT" for other values

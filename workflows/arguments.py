@@ -6,10 +6,18 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.worker import (
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
 
 from domain.decoding import Unencrypted, Unreadable
-from workflows.codec import UNENCRYPTED, UNREADABLE
+from workflows.codec import UNENCRYPTED, UNREADABLE, Encryption
 
 
 class UnreadablePayload(Exception):
@@ -52,8 +60,36 @@ ARGUMENTS = replace(pydantic_data_converter, payload_converter_class=ArgumentCon
 """For workers without encryption; what it writes is what `pydantic_data_converter` writes."""
 
 
+class _NoBody(WorkflowInboundInterceptor):
+    async def handle_signal(self, input: HandleSignalInput) -> None:
+        input.args = _as_in_clear(input.args)
+        await super().handle_signal(input)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
+        input.args = _as_in_clear(input.args)
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        input.args = _as_in_clear(input.args)
+        return await super().handle_update_handler(input)
+
+
+def _as_in_clear(arguments: Sequence[Any]) -> Sequence[Any]:
+    return arguments or [Unencrypted(None)]
+
+
+class NoBodyIsInClear(ClientInterceptor, Interceptor):
+    """Where only encrypted messages are taken, one without any body shows no key: it is read as one in clear."""
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return _NoBody
+
+
 def reading_anything(client: Client) -> Client:
     """The same client, for a worker: with its encryption, where it has one."""
     config = client.config()
+    codec = config["data_converter"].payload_codec
+    if isinstance(codec, Encryption) and codec.marks:
+        config["interceptors"] = [*config["interceptors"], NoBodyIsInClear()]
     config["data_converter"] = replace(config["data_converter"], payload_converter_class=ArgumentConverter)
     return Client(**config)

@@ -33,7 +33,7 @@ class Encryption(PayloadCodec):
         """Without `writes` it reads alone: for the time until every process knows the keys."""
         self._ring = ring
         self.writes = writes
-        self._marks = marks_unencrypted
+        self.marks = marks_unencrypted
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [self._sealed(payload) for payload in payloads] if self.writes else list(payloads)
@@ -49,7 +49,7 @@ class Encryption(PayloadCodec):
 
     def _opened(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCRYPTED:
-            return _marked(payload) if self._marks else payload
+            return _marked(payload) if self.marks else payload
         key_id = payload.metadata.get(KEY, b"").decode(errors="replace")
         if KEY_ID.fullmatch(key_id) is None:
             return unreadable("it is encrypted, and names no key")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -37,6 +37,13 @@ _SOON = 0.001
 _Answer = TypeVar("_Answer")
 
 
+class Outcome(NamedTuple):
+    """How the order stood when an effect was answered, and what the answer alone made of it."""
+
+    before: OrderState
+    after: OrderState
+
+
 class OpenOrder:
     """Holds the one state object. Whoever changes it sets `state`; `work_until` does the rest.
 
@@ -49,6 +56,7 @@ class OpenOrder:
         self.state = state
         self._saved = saved
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._saves = 0
         self._alarm: _Alarm | None = None
         self._cut: _Alarm | None = None
@@ -71,8 +79,11 @@ class OpenOrder:
         """What is asked for from now on may be for an update that is not in the history yet."""
         self._unrecorded_at = workflow.info().get_current_history_length()
 
-    def is_performed(self, effect_key: str) -> bool:
-        return all(effect.key != effect_key for effect in self.state.effects)
+    async def outcome(self, effect_key: str) -> Outcome:
+        """Wait until an effect that was just asked for is performed."""
+        self._outcomes[effect_key] = Outcome(self.state, self.state)
+        await workflow.wait_condition(lambda: all(effect.key != effect_key for effect in self.state.effects))
+        return self._outcomes.pop(effect_key)
 
     @property
     def may_be_cut(self) -> bool:
@@ -141,7 +152,10 @@ class OpenOrder:
             return await perform(self.state, effect, progress, self.now, recorded, lambda: self._show(anyway=True))
 
         answer = await (step(None) if progress is None else self._write(progress, step))
-        self.state = answered(self.state, effect.key, answer, self.now)
+        before = self.state
+        self.state = answered(before, effect.key, answer, self.now)
+        if effect.key in self._outcomes:
+            self._outcomes[effect.key] = Outcome(before, self.state)
 
     def _save_what_changed(self) -> None:
         parts = tuple(iter(self.take_progress, None))

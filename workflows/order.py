@@ -251,12 +251,6 @@ class OrderWorkflow:
             with suppress(TimeoutError):
                 await workflow.wait_condition(lambda: not is_early(self._open.state, scan), timeout=_BREATH)
 
-    async def _outcome(self, effect_key: str) -> OrderState:
-        """Wait for what an update promised; gives the state by then."""
-        order = self._open
-        await workflow.wait_condition(lambda: order.is_performed(effect_key))
-        return order.state
-
     @property
     def _open(self) -> OpenOrder:
         assert self._order is not None
@@ -423,7 +417,7 @@ class OrderWorkflow:
     async def update_payment(self, *arguments: Any) -> MoneyResult:
         """Answers when the provider has."""
         message, key = await self._obey("update_payment", m.UpdatePayment, arguments)
-        state = await self._outcome(key)
+        state = (await self._open.outcome(key)).after
         reasons = [payment.declined_because for payment in state.payments if payment.status == "declined"]
         return MoneyResult(
             what="declined" if reasons else "authorized",
@@ -492,15 +486,14 @@ class OrderWorkflow:
     async def goodwill_refund(self, *arguments: Any) -> MoneyResult:
         """Answers when the provider has."""
         message, key = await self._obey("goodwill_refund", m.GoodwillRefund, arguments)
-        before = self._open.state.money.refunded
-        state = await self._outcome(key)
-        done = state.money.refunded - before >= message.amount
+        before, after = await self._open.outcome(key)
+        done = after.money.refunded - before.money.refunded >= message.amount
         return MoneyResult(
             what="refunded" if done else "refused",
             status=self._status(message.by),
             done=done,
             amount=message.amount,
-            refused_because=None if done else state.entries[-1].summary,
+            refused_because=None if done else after.entries[-1].summary,
         )
 
     @goodwill_refund.validator
@@ -512,10 +505,8 @@ class OrderWorkflow:
     async def resend_mail(self, *arguments: Any) -> Accepted:
         """Answers when the mail was found, or not."""
         message, key = await self._obey("resend_mail", m.ResendMail, arguments)
-        state = await self._outcome(key)
-        if any(
-            entry.what == "resend_mail_refused" and message.mail_key in entry.summary for entry in state.entries[-3:]
-        ):
+        before, after = await self._open.outcome(key)
+        if any(entry.what == "resend_mail_refused" for entry in after.entries[len(before.entries) :]):
             raise _failure("Refused", f"mail_key: no mail {message.mail_key!r} was sent")
         return self._accepted(message.by, "the mail goes out once more", key)
 

@@ -50,7 +50,7 @@ def _say(line: str) -> None:
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="of the plan; a new one by default")
-    parser.add_argument("--orders", type=int, default=2400, help="about so many in all (2400)")
+    parser.add_argument("--orders", type=int, default=3000, help="about so many in all (3000)")
     parser.add_argument(
         "--only", type=_words(KINDS), default=KINDS, help=f"kinds with commas between: {','.join(KINDS)}"
     )

@@ -133,6 +133,26 @@ async def test_what_comes_in_clear_or_by_a_foreign_key_is_refused_and_nothing_ha
     assert (await sealed.orders.result(order_id)).status == "Canceled"
 
 
+async def test_a_message_without_a_body_is_one_in_clear(sealed: Shop, shop: Shop) -> None:
+    order_id = await sealed.placed(line(await sealed.lists(5)))
+    await sealed.handle(order_id).signal("cancel")
+    for update in ("cancel", "hold", "confirm_delivery"):
+        assert await rawclient.refusal(sealed, order_id, update) == ("InvalidMessage", NOT_ENCRYPTED)
+    assert await refusals(sealed, order_id) == [NOT_ENCRYPTED]
+    assert (await sealed.handle(order_id).query("status"))["status"] == "Unshipped"
+    found = await history(sealed, order_id)
+    await replays(found, NEW, OLD)
+    await replays(found, NEW, OLD, mode="write")
+    await sealed.update(order_id, "cancel")
+    await sealed.ended(order_id)
+
+    # What was obeyed before encryption was required is obeyed again.
+    order_id = await shop.placed(line(await shop.lists(5)))
+    await shop.handle(order_id).signal("cancel")
+    assert (await shop.orders.result(order_id)).status == "Canceled"
+    await replays(await history(shop, order_id), NEW, OLD)
+
+
 async def test_refusals_are_read_through_the_encryption(sealed: Shop) -> None:
     order_id = await sealed.placed(line(await sealed.lists(5)))
     with pytest.raises(Refused, match="the order has no fulfillment 'none'"):
