@@ -50,7 +50,7 @@ check: lint audit ## Lint, types, import rules, audit and domain tests: about a 
 	$(RUN) -m pytest tests/domain
 
 test: lint audit temporal ## Everything, on real servers: before each push
-	$(RUN) -m pytest -n 3 --dist loadfile
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 faults: env temporal ## Break everything under thousands of orders: an hour; FAULTS="--orders 200" and others
 	@$(RUN) -m tests.faults $(FAULTS)

@@ -23,6 +23,21 @@ settings.register_profile("however slow", deadline=None)
 settings.load_profile("however slow")
 
 
+_LONGEST_FIRST = ("faults", "upgrades", "doors", "localstack", "benchmarks", "workflows", "replay", "web", "usecases")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of files that are given out one by one, those that take longest go first: none is left alone at the end."""
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        folder = item.path.parent.name
+        rank = _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
+        return item.path not in slow, rank
+
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_machine() -> None:
     """A developer's own servers are not to be met by tests."""

@@ -56,7 +56,7 @@ class Ages:
         self._refused: dict[int, int] = {}
 
     def is_over(self, started_ns: int, now_ns: int, timeout_ns: int) -> bool:
-        """Whether a task of that start, by the server's clock, has timed out long ago by ours, so that there can be none.
+        """Whether a task that the server started then has timed out long ago by our clock, so that there can be none.
 
         How far our clock is ahead is known from the youngest task; until then it is taken to be right. Where it is not,
         or is set anew, some tasks are refused at first, and given again; then it is learnt from them.

@@ -61,7 +61,7 @@ async def kill_after_every_event(
     at_once: int = AT_ONCE,
     until: float | None = None,
 ) -> Part:
-    """Each point once, or as many as `orders` allow, chosen by the seed; none is begun after `until`, in monotonic seconds.
+    """Each point once, or what `orders` allow, chosen by the seed; none is begun after `until` (monotonic seconds).
 
     What was left out is said. Fewer deaths than four in five are a violation: the harness aimed badly.
     """
