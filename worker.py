@@ -297,6 +297,7 @@ async def run(settings: Settings) -> None:
             )
             print("openorders worker: ready", flush=True)
             following = asyncio.create_task(follow(Builds(client), settings.build_id), name="builds")
+            following.add_done_callback(partial(_noted, open_orders.health))
             await stop.wait()
             open_orders.health.stopping = True
             await _end(following)

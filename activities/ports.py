@@ -152,6 +152,10 @@ class ReconciliationStore(Protocol):
 
     async def still_open(self, order_ids: Sequence[str]) -> frozenset[str]: ...
 
+    async def open_or_young(self, order_ids: Sequence[str], grace: timedelta) -> frozenset[str]:
+        """Those of the orders that are open, or whose rows were written within the grace."""
+        ...
+
     async def now(self) -> datetime: ...
 
     async def release_dead_stock(self, grace: timedelta, dry_run: bool) -> MendedStock: ...
@@ -173,8 +177,13 @@ class RunningOrders(Protocol):
         that is too young to be told."""
         ...
 
+    async def runs(self, order_id: str) -> bool:
+        """For sure: whether the order's workflow runs."""
+        ...
+
     async def version(self, order_id: str) -> int | None:
-        """Of the state of the running order; None where nobody answers for it."""
+        """Of the state of the running order; None where it has ended. Raises `Unavailable` also where nobody answers
+        for it now."""
         ...
 
     async def take_up(self, order: DeadOrder) -> bool:

@@ -45,7 +45,9 @@ async def _reconcile(arguments: Arguments) -> int:
         **({} if arguments.at_most is None else {"taken_up_max": arguments.at_most}),
     )
     report = await reconcile(await connect(), look)
-    counts = {name: value for name, value in report.model_dump(mode="json").items() if name != "orders"}
+    counts = {
+        name: value for name, value in report.model_dump(mode="json").items() if name not in ("orders", "ask_again")
+    }
     show(arguments, report, "\n".join((sheet(counts), *report.orders)))
     left = report.held_back or report.failed or report.not_mended or report.ended or report.without_rows
     return REFUSED if left else OK

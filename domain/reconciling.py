@@ -7,6 +7,14 @@ from domain.model import Frozen
 NAMED_MAX = 100
 """So many orders a report names of each kind; it counts all."""
 
+TAKEN_UP_AT_ONCE = 500
+"""So many one run takes up, however many it may: the engine bounds what an activity tells (2 MB; a termination's reason
+may take 4 kB of it) and the events of a run. The others are held back until the next one."""
+
+ASKED_AGAIN_MAX = 200
+"""So many orders that gave no answer the next run asks again; and after so many a run asks no more. Each is waited for
+ten seconds, twenty at a time, so that they take less than two minutes of a run."""
+
 
 class ReconcileInput(Frozen):
     """`since` is server time: rows written from then on are compared with their orders. None: since the run before,
@@ -21,6 +29,8 @@ class ReconcileInput(Frozen):
 
     compared_max: int = 2_000
     since: datetime | None = None
+    ask_again: tuple[str, ...] = ()
+    """Orders to compare whenever their rows were written; a run of the schedule has them of the run before."""
 
 
 class OpenRow(Frozen):
@@ -51,17 +61,29 @@ class HalfWritten(Frozen):
 
 
 class Found(Frozen):
-    """What looking at all open orders has found, and nothing changed yet."""
+    """What looking at all open orders has found, and nothing changed yet. Names are at most `NAMED_MAX` of each: the
+    engine takes no result above 2 MB, and all orders may be among them."""
 
     looked_at: int = 0
     compared: int = 0
     not_compared: int = 0
     dead: tuple[DeadOrder, ...] = ()
+    """Those that are to be taken up now."""
+
+    held_back: tuple[str, ...] = ()
+    held_back_count: int = 0
+    """Dead ones that are not."""
+
     half_written: tuple[HalfWritten, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    """At most `ASKED_AGAIN_MAX` orders that could not be compared, because nobody answered for them."""
+
     without_rows: tuple[str, ...] = ()
-    """Workflows that run for an order that PostgreSQL does not know, or has as closed."""
+    without_rows_count: int = 0
+    """Workflows that run for an order that PostgreSQL does not know, or has had as closed for longer than the grace."""
 
     ended: tuple[str, ...] = ()
+    ended_count: int = 0
     """Rows that are open although their workflow has ended well: they are older than it."""
 
     looked_until: datetime
@@ -96,9 +118,12 @@ class ReconcileReport(Frozen):
     not_compared: int = 0
     """Orders whose rows changed beyond what one run compares."""
 
+    unanswered: int = 0
+    """Orders for which nobody answered; the next run asks them again."""
+
     taken_up: int = 0
     held_back: int = 0
-    """Orders without a workflow that were left alone, because they are too many."""
+    """Orders without a workflow that were left alone, because they are too many; or too many for one run."""
 
     rewritten: int = 0
     units_released: int = 0
@@ -117,6 +142,8 @@ class ReconcileReport(Frozen):
     """`taken_up 1042`, and so on: who was mended, and who needs a person."""
 
     looked_until: datetime | None = None
+    ask_again: tuple[str, ...] = ()
+    """Orders that gave no answer, or whose rows could not be written anew: the next run compares them again."""
 
     @property
     def is_clean(self) -> bool:

@@ -149,7 +149,7 @@ class Builds:
             raise _told(error) from error
 
 
-async def follow(builds: Builds, own: str | None) -> None:
+async def follow(builds: Builds, own: str | None, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
     """Beside a worker, for as long as it runs: log what its build is given when that changes, and while orders wait.
 
     Where nobody has ever said which build is current, and no worker without a build id is there to carry the orders
@@ -174,7 +174,11 @@ async def follow(builds: Builds, own: str | None) -> None:
         except (Unreachable, Refused) as error:
             # A server that is away, or another worker that was faster: looked at again.
             logger.info("the builds could not be looked at", extra={"reason": str(error)})
-        await asyncio.sleep(pause)
+        except Exception:
+            # A bug here must not end the process that orders run in, nor this loop: a first build would never be
+            # current.
+            logger.exception("the builds could not be looked at")
+        await sleep(pause)
 
 
 def _situation(routing: Routing, own: str | None, polling: Mapping[str | None, datetime]) -> tuple[str | None, bool]:

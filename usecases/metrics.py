@@ -326,7 +326,7 @@ def _found(look: ReconcileInput, found: Found | MendedStock) -> dict[str, int]:
             "level_not_mended": len(found.not_mended),
         }
     return {
-        "held_back": len(found.dead) if len(found.dead) > look.taken_up_max else 0,
-        "ended": len(found.ended),
-        "without_rows": len(found.without_rows),
+        "held_back": found.held_back_count,
+        "ended": found.ended_count,
+        "without_rows": found.without_rows_count,
     }

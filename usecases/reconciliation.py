@@ -217,12 +217,23 @@ class OrderWorkflows:
             return ""
         return last.workflow_execution_terminated_event_attributes.reason[:1_000].replace("\x00", "")
 
+    async def runs(self, order_id: str) -> bool:
+        try:
+            found = await self._handle(order_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise Unavailable(f"Temporal: {error.status.name}") from None
+        return found.status is WorkflowExecutionStatus.RUNNING
+
     async def version(self, order_id: str) -> int | None:
         try:
             view = await self._orders.query(order_id, "status", patience=_QUERY_PATIENCE)
-        except OrderError:
-            # It has ended meanwhile, is not recorded yet, or waits for a mended worker: nothing to compare with.
+        except (OrderClosed, OrderNotFound):
             return None
+        except OrderError as error:
+            # It goes from one worker to another, or waits for a mended one.
+            raise Unavailable(str(error)) from None
         assert isinstance(view, StatusView)
         return view.version
 

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconciling import ReconcileActivities
     from activities.steps import Step
     from domain.effects import VoidRest
-    from domain.reconciling import NAMED_MAX, Found, ReconcileInput, ReconcileReport
+    from domain.reconciling import ASKED_AGAIN_MAX, NAMED_MAX, Found, ReconcileInput, ReconcileReport
     from workflows.arguments import UnreadablePayload
     from workflows.options import RECONCILE, RECONCILE_LOOK, RECONCILE_PAYMENT
     from workflows.steps import outside_step
@@ -32,6 +32,7 @@ class ReconcileWorkflow:
         self._look = look
         self._counts: dict[str, int] = {}
         self._orders: list[str] = []
+        self._ask_again: tuple[str, ...] = ()
 
     @workflow.run
     async def run(self, look: ReconcileInput) -> ReconcileReport:
@@ -39,7 +40,8 @@ class ReconcileWorkflow:
             before = _run_before()
             if before is not None and before.looked_until is not None:
                 # Twice over the edge: a clock may be a little behind.
-                look = look.model_copy(update={"since": before.looked_until - timedelta(seconds=look.grace_seconds)})
+                since = before.looked_until - timedelta(seconds=look.grace_seconds)
+                look = look.model_copy(update={"since": since, "ask_again": before.ask_again})
         found = await outside_step(ReconcileActivities.find_lost_orders, look, RECONCILE_LOOK)
         await self._mend_orders(found, look)
         await self._mend_stock(look)
@@ -49,9 +51,11 @@ class ReconcileWorkflow:
             looked_at=found.looked_at,
             compared=found.compared,
             not_compared=found.not_compared,
-            without_rows=len(found.without_rows),
-            ended=len(found.ended),
+            unanswered=len(found.unanswered),
+            without_rows=found.without_rows_count,
+            ended=found.ended_count,
             looked_until=found.looked_until,
+            ask_again=self._ask_again,
             orders=tuple(self._orders),
             **self._counts,
         )
@@ -59,18 +63,24 @@ class ReconcileWorkflow:
         return report
 
     async def _mend_orders(self, found: Found, look: ReconcileInput) -> None:
-        if len(found.dead) > look.taken_up_max:
-            self._count("held_back", len(found.dead))
-            self._name("held_back", [order.order_id for order in found.dead])
-        else:
+        # An activity of the build before told of all of them, however many.
+        if len(found.dead) <= look.taken_up_max:
             for order in found.dead:
                 if await self._try(ReconcileActivities.take_up_lost_order, order, order.order_id, look):
                     self._count("taken_up")
                     self._name("taken_up", [order.order_id])
+        self._count("held_back", found.held_back_count)
+        self._name("held_back", found.held_back)
+        not_written: list[str] = []
         for half in found.half_written:
-            if await self._try(ReconcileActivities.write_rows_anew, half, half.order_id, look):
+            written = await self._try(ReconcileActivities.write_rows_anew, half, half.order_id, look)
+            if written:
                 self._count("rewritten")
                 self._name("rewritten", [half.order_id])
+            elif written is None:
+                not_written.append(half.order_id)
+        # Those that were asked again already come last, so that they are the ones that are let go.
+        self._ask_again = (*not_written, *found.unanswered)[:ASKED_AGAIN_MAX]
         self._name("without_rows", found.without_rows)
         self._name("ended", found.ended)
 
@@ -107,15 +117,15 @@ class ReconcileWorkflow:
         arg: _Input,
         order_id: str,
         look: ReconcileInput,
-    ) -> bool:
-        """One order that cannot be mended must not keep the others from it."""
+    ) -> bool | None:
+        """One order that cannot be mended must not keep the others from it: None for such a one."""
         if look.dry_run:
             return True
         try:
             return bool(await outside_step(step, arg, RECONCILE, order_id))
         except ActivityError:
             self._give_up(order_id)
-            return False
+            return None
 
     def _give_up(self, order_id: str) -> None:
         workflow.logger.warning("not reconciled", extra={"order_id": order_id})
