@@ -1,6 +1,8 @@
 """How customers and sellers are reached: asked when a mail is sent, and by pages of those who may see it."""
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, or_, select
+from typing import Any
+
+from sqlalchemy import ARRAY, Row, Text, any_, bindparam, or_, select
 
 from domain.contacts import Contact, CustomerContact
 from store.database import Database
@@ -20,8 +22,16 @@ class Contacts:
         self._customers = Grouped(self._of_customers)
 
     async def contact(self, order_id: str, to: str) -> Contact | None:
+        """Raises `Unavailable` where the customer's key cannot be had, and `Altered`, for this order alone."""
         role, _, seller_id = to.partition(":")
-        return await (self._sellers.ask(seller_id) if role == "seller" else self._customers.ask(order_id))
+        if role == "seller":
+            return await self._sellers.ask(seller_id)
+        row = await self._customers.ask(order_id)
+        # Opened here and not in the group: a row that cannot be must not keep the mails of others.
+        if row is None:
+            return None
+        person = self._database.vault.person(order_id, row)
+        return Contact(name=person.name, email=person.email, time_zone=row.time_zone)
 
     async def _of_sellers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
         columns = (sellers.c.seller_id, sellers.c.name, sellers.c.email, sellers.c.time_zone)
@@ -30,15 +40,11 @@ class Contacts:
             rows = (await connection.execute(query)).all()
         return {key: Contact(name=name, email=email, time_zone=zone) for key, name, email, zone in rows}
 
-    async def _of_customers(self, ids: tuple[str, ...]) -> dict[str, Contact]:
+    async def _of_customers(self, ids: tuple[str, ...]) -> dict[str, Row[Any]]:
         wanted = order_contacts.c.order_id == any_(bindparam("ids", list(ids), ARRAY(Text)))
         async with self._database.statement() as connection:
             rows = (await connection.execute(_CUSTOMERS.where(wanted))).all()
-        people = {row.order_id: (self._database.vault.person(row.order_id, row), row.time_zone) for row in rows}
-        return {
-            order_id: Contact(name=person.name, email=person.email, time_zone=zone)
-            for order_id, (person, zone) in people.items()
-        }
+        return {row.order_id: row for row in rows}
 
     async def customer(self, order_id: str) -> CustomerContact | None:
         query = _CUSTOMERS.where(order_contacts.c.order_id == order_id)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from domain.contacts import Contact
 from domain.keyring import Altered, keyring
 from domain.placing import Address, Customer, PlaceOrder
 from domain.requests import Unavailable
@@ -148,6 +149,22 @@ async def test_a_key_that_is_not_there_at_all_is_trouble_and_no_erasure(shop: Sh
     await rows(shop.database, "DELETE FROM customer_keys RETURNING key_id")
     with pytest.raises(Unavailable, match="newest backup"):
         await shop.orders.address(order.order_id)
+
+
+async def test_a_key_that_is_gone_and_data_that_were_altered_cost_nobody_else_a_mail(shop: Shop) -> None:
+    keyless, altered, *good = [await recorded(shop) for _ in range(5)]
+    await rows(
+        shop.database, "DELETE FROM customer_keys WHERE customer_id = :id RETURNING key_id", id=keyless.customer.id
+    )
+    async with shop.database.transaction() as connection:
+        await connection.execute(text(_TAKE), {"of": good[0].order_id, "to": altered.order_id})
+    contacts = Contacts(shop.database)
+    asked = [one.order_id for one in (good[0], keyless, good[1], altered, good[2])]
+    told = await asyncio.gather(*(contacts.contact(one, "customer") for one in asked), return_exceptions=True)
+    zebulon = Contact(name="Zebulon Quagmire", email="zq-mail@example.com", time_zone="UTC")
+    assert [told[0], told[2], told[4]] == [zebulon] * 3
+    assert [type(told[1]), type(told[3])] == [Unavailable, Altered]
+    assert altered.order_id in str(told[3])
 
 
 async def test_keys_are_wrapped_where_there_is_a_keyring_and_rewrapped_by_the_current_one(shop: Shop) -> None:
