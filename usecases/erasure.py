@@ -1,16 +1,21 @@
 """Erasure on request: the person behind ended orders is forgotten here and in Temporal; what accounts need stays."""
 
-from typing import Protocol
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from store.erasure import ErasureRow
 from usecases.errors import OrderNotFound, Refused, Unreachable
 from usecases.orders import RPC_TIMEOUT
 from workflows.names import workflow_id
+
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ErasureStore(Protocol):
@@ -23,6 +28,13 @@ class ErasureStore(Protocol):
     async def erase(self, order_id: str, by: str) -> ErasureRow: ...
 
 
+class _Runs(NamedTuple):
+    """What Temporal keeps of an order."""
+
+    ids: set[str]
+    is_open: bool
+
+
 class Erasure:
     """Given again it does what is left to do, and harms nothing."""
 
@@ -31,12 +43,16 @@ class Erasure:
         self._client = client
 
     async def order(self, order_id: str, by: str) -> ErasureRow:
-        """Raises `OrderNotFound`, `Refused` for an order that is open, and `Unreachable`."""
+        """Also of a start that was refused: it has no row, and its body lies in Temporal alone.
+
+        Raises `OrderNotFound`, `Refused` for an order that is open, and `Unreachable`.
+        """
         row = await self._store.erase(order_id, by)
-        if row.outcome == "unknown":
-            raise OrderNotFound(f"there is no order {order_id!r}")
         if row.outcome == "open":
-            raise Refused(f"order {order_id!r} is open: cancel it, or erase it when it has ended")
+            raise _still_open(order_id)
+        if row.outcome == "unknown":
+            await self._forget_refused_start(order_id)
+            return ErasureRow(order_id=order_id, outcome="erased")
         await self._forget(order_id)
         return row
 
@@ -79,32 +95,61 @@ class Erasure:
 
     async def _forget(self, order_id: str) -> None:
         """Delete every run of the order that Temporal still keeps; none is running, since the order has ended."""
-        try:
-            for run_id in await self._runs(order_id):
-                await self._delete(WorkflowExecution(workflow_id=workflow_id(order_id), run_id=run_id))
-        except RPCError as error:
-            raise Unreachable(f"Temporal: {error.message}; its histories may still be there: give it again") from None
-        except RuntimeError as error:  # of a lazy client, which connects at its first call
-            if "client connect" not in str(error):
-                raise
-            raise Unreachable("Temporal does not answer; its histories are still there: give it again") from None
+        with _temporal_is_asked():
+            await self._delete(order_id, (await self._runs(order_id)).ids)
 
-    async def _runs(self, order_id: str) -> set[str]:
-        """The list may not have the last run yet, so that one is asked for by its id."""
-        runs = {run.run_id async for run in self._client.list_workflows(f'WorkflowId = "{workflow_id(order_id)}"')}
+    async def _forget_refused_start(self, order_id: str) -> None:
+        if not _ORDER_ID.fullmatch(order_id):  # it goes into a filter of Temporal's list
+            raise _no_order(order_id)
+        with _temporal_is_asked():
+            runs = await self._runs(order_id)
+            if runs.is_open:  # one that nobody has recorded yet, or whose rows were lost
+                raise _still_open(order_id)
+            if not runs.ids:
+                raise _no_order(order_id)
+            await self._delete(order_id, runs.ids)
+
+    async def _runs(self, order_id: str) -> _Runs:
+        """The list may not have the last run yet, so that one is asked for by its id.
+
+        It is asked for after the list, so that no other run of the list can be open.
+        """
+        listed = self._client.list_workflows(f'WorkflowId = "{workflow_id(order_id)}"')
+        ids = {run.run_id async for run in listed}
         try:
             last = await self._client.get_workflow_handle(workflow_id(order_id)).describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-        else:
-            runs.add(last.run_id)
-        return runs
+            return _Runs(ids, is_open=False)
+        return _Runs(ids | {last.run_id}, is_open=last.status is WorkflowExecutionStatus.RUNNING)
 
-    async def _delete(self, execution: WorkflowExecution) -> None:
-        request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=execution)
-        try:
-            await self._client.workflow_service.delete_workflow_execution(request, timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+    async def _delete(self, order_id: str, run_ids: set[str]) -> None:
+        for run_id in run_ids:
+            execution = WorkflowExecution(workflow_id=workflow_id(order_id), run_id=run_id)
+            request = DeleteWorkflowExecutionRequest(namespace=self._client.namespace, workflow_execution=execution)
+            try:
+                await self._client.workflow_service.delete_workflow_execution(request, timeout=RPC_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+
+@contextmanager
+def _temporal_is_asked() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        raise Unreachable(f"Temporal: {error.message}; its histories may still be there: give it again") from None
+    except RuntimeError as error:  # of a lazy client, which connects at its first call
+        if "client connect" not in str(error):
+            raise
+        raise Unreachable("Temporal does not answer; its histories are still there: give it again") from None
+
+
+def _no_order(order_id: str) -> OrderNotFound:
+    return OrderNotFound(f"there is no order {order_id!r}")
+
+
+def _still_open(order_id: str) -> Refused:
+    return Refused(f"order {order_id!r} is open: cancel it, or erase it when it has ended")

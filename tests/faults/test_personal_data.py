@@ -68,11 +68,16 @@ class MarkedShop(BesiegedShop):
 @pytest.mark.slow
 async def test_a_full_run_leaves_no_personal_data_outside_the_database(tmp_path: Path) -> None:
     with Stack.temporary(SEARCH_ATTRIBUTES) as stack:
-        metrics = f"{HOST}:{choose(0, 'OPENORDERS_METRICS_ADDRESS')}"
+        of_sdk = f"{HOST}:{choose(0, 'OPENORDERS_METRICS_ADDRESS')}"
+        of_worker, of_web = (f"{HOST}:{choose(0, 'OPENORDERS_HEALTH_ADDRESS')}" for _ in range(2))
         settings = {"OPENORDERS_ENCRYPTION_KEYS": f"{NEW},{OLD}", "OPENORDERS_LOG_LEVEL": "DEBUG", **LOST_PARCELS}
         client = await client_with(stack, NEW, OLD)
-        shop = MarkedShop(stack, client, settings | {"OPENORDERS_METRICS_ADDRESS": metrics})
-        web = stack.web(settings)
+        shop = MarkedShop(
+            stack,
+            client,
+            settings | {"OPENORDERS_METRICS_ADDRESS": of_sdk, "OPENORDERS_HEALTH_ADDRESS": of_worker},
+        )
+        web = stack.web(settings | {"OPENORDERS_HEALTH_ADDRESS": of_web})
         for process in (shop.worker, web):
             process.start()
         for process in (shop.worker, web):
@@ -85,16 +90,21 @@ async def test_a_full_run_leaves_no_personal_data_outside_the_database(tmp_path:
             await _much_talk(shop)
             await _by_the_web(shop)
             async with httpx.AsyncClient() as browser:
-                figures = (await browser.get(f"http://{metrics}/metrics")).content
+                metrics = {
+                    f"metrics of {name}": (await browser.get(f"http://{address}/metrics")).content
+                    for name, address in {"SDK": of_sdk, "worker": of_worker, "web": of_web}.items()
+                }
         finally:
             await shop.database.close()
-        assert b"temporal_workflow_completed" in figures
+        assert b"temporal_workflow_completed" in metrics["metrics of SDK"]
+        assert b'openorders_orders_ended_total{status="Delivered"}' in metrics["metrics of worker"]
+        assert b'route="/v1/orders",status="422"' in metrics["metrics of web"]
         found = await _all_of(client, len(STORIES) + 4)
         logs = {path.name: path.read_bytes() for path in _logs(stack)}
         assert {"worker.log", "web.log", "temporal.log"} <= set(logs)
         assert b" DEBUG " in logs["worker.log"]
         assert b"POST /v1/orders 422" in logs["web.log"]
-        assert _found_in(found | logs | {"metrics": figures, **_files(stack)}) == []
+        assert _found_in(found | logs | metrics | _files(stack)) == []
 
         # The same search finds them where nothing is encrypted.
         in_clear = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)

@@ -1,5 +1,6 @@
 """What a PromQL expression asks for: each metric, with the labels that it matches or is grouped by."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import promql_parser as promql
 class Selector(NamedTuple):
     name: str
     labels: frozenset[str]
-    equals: frozenset[tuple[str, str]]
+    values: frozenset[tuple[str, str]]
+    """Of which label which values are matched: each alternative as a regular expression of its own."""
 
 
 def selectors(expression: Any) -> list[Selector]:
@@ -38,9 +40,19 @@ def _walk(node: Any, grouped: frozenset[str]) -> Iterator[Selector]:
             yield Selector(
                 node.name or "",
                 grouped | {one.name for one in matchers},
-                frozenset((one.name, one.value) for one in matchers if one.op == promql.MatchOp.Equal),
+                frozenset((one.name, value) for one in matchers for value in _values(one)),
             )
         case promql.NumberLiteral() | promql.StringLiteral():
             return
         case _:
             raise AssertionError(f"unknown part of a query: {type(node)}")
+
+
+def _values(matcher: Any) -> list[str]:
+    """What is excluded counts too: under a name that is wrong it would be let in."""
+    match matcher.op:
+        case promql.MatchOp.Equal | promql.MatchOp.NotEqual:
+            return [re.escape(matcher.value)]
+        case _:
+            assert "(" not in matcher.value, f"alternatives within others are not told apart: {matcher.value}"
+            return list(matcher.value.split("|"))

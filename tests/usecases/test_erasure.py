@@ -5,13 +5,16 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from domain.sealing import ERASED
 from store.contacts import Contacts
 from store.erasure import Erasures
 from store.identities import violations
 from store.insights.refreshing import Refreshing
-from tests.shop import Shop, line
+from tests import rawclient
+from tests.shop import Shop, eventually, line
 from usecases.erasure import Erasure
 from usecases.errors import OrderNotFound, Refused
 from usecases.insights_refresher import bring_up_to_date
@@ -127,3 +130,43 @@ async def test_an_open_order_and_an_unknown_one_are_refused(shop: Shop) -> None:
         await erasure.customer("nobody", "support")
     await shop.update(order_id, "cancel")
     await shop.ended(order_id)
+
+
+async def test_a_start_that_was_refused_has_no_row_and_is_erased_in_temporal(shop: Shop) -> None:
+    erasure = Erasure(Erasures(shop.database), shop.client)
+    body = shop.body(line("NO-SUCH-KUMQUAT"), ship_to=ADDRESS)
+    order_id = str(body["order_id"])
+    tries = []
+    for _ in range(2):  # each is a run, with a body of its own
+        start = await rawclient.start(shop, body)
+        assert (await rawclient.failure(start))[0] == "InvalidOrder"
+        tries.append(shop.client.get_workflow_handle(start.id, run_id=start.first_execution_run_id))
+
+    async def listed() -> int:
+        return len([one async for one in shop.client.list_workflows(f'WorkflowId = "order:{order_id}"')])
+
+    await eventually(listed, lambda runs: runs == 2)
+    for run in tries:
+        assert "Zebulon" in str((await run.fetch_history()).events[0])
+    other = await shop.place(shop.body(line("NO-SUCH"), order_id=f"{order_id}-1"))
+
+    assert (await erasure.order(order_id, "support")).outcome == "erased"
+    await shop.forgotten(order_id)
+    await eventually(listed, lambda runs: runs == 0)
+    for run in tries:
+        with pytest.raises(RPCError, match="not found"):
+            await run.fetch_history()
+    for none in (order_id, f'{order_id}" OR WorkflowId != "'):
+        with pytest.raises(OrderNotFound, match="there is no order"):
+            await erasure.order(none, "support")
+    assert (await rawclient.failure(shop.handle(other)))[0] == "InvalidOrder", "its id only begins so: it is there"
+
+
+async def test_a_start_that_nobody_has_recorded_yet_is_no_refused_one(shop: Shop) -> None:
+    order_id = f"o-{uuid4().hex[:8]}"
+    body = shop.body(line("MUG"), order_id=order_id)
+    waiting = await shop.client.start_workflow("OrderWorkflow", body, id=f"order:{order_id}", task_queue="nobody")
+    with pytest.raises(Refused, match="is open"):
+        await Erasure(Erasures(shop.database), shop.client).order(order_id, "support")
+    assert (await waiting.describe()).status is WorkflowExecutionStatus.RUNNING
+    await waiting.terminate()
