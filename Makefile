@@ -58,7 +58,7 @@ faults: env temporal ## Break everything under thousands of orders: an hour; FAU
 doors: env temporal ## Forged input at every door: three minutes; DOORS="SEED COUNT" for other values
 	@$(RUN) -m tests.doors $(DOORS)
 
-bench: env temporal ## Count what an order costs
+bench: env temporal ## Count what an order costs; measure rates, waits, placing by HTTP and every page: some minutes
 	$(RUN) -m benchmarks
 
 bench-oversell: env temporal ## 200 buyers for the last 50 units, many rounds, and what a reservation costs: half an hour

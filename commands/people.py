@@ -17,7 +17,7 @@ from usecases.temporal import connect
 
 def add_commands(commands: Commands) -> None:
     erase = commands.add(
-        "erase", _erase, "Erase the person behind an ended order, or behind all of a customer's, for good."
+        "erase", _erase, "Erase the person behind an ended order, a refused start, or all of a customer's, for good."
     )
     erase.add_argument("order", nargs="?", metavar="ORDER", help="the order id")
     erase.add_argument("--customer", metavar="ID", help="all ended orders of this customer")

@@ -45,6 +45,11 @@ async def test_programs_erase_an_order_or_a_customer_and_are_told_while_one_is_o
     for path in ("orders/no-such-order/erase", "customers/nobody/erase"):
         assert (await backend.post(path)).status_code == 404
 
+    refused_start = await shop.place(shop.body(line("NO-SUCH")))
+    assert await shop.orders.refusal(refused_start) is not None
+    done = await backend.post(f"orders/{refused_start}/erase")
+    assert (done.status_code, done.json()["orders"][0]["outcome"]) == (200, "erased"), "it left no row"
+
     done = await support.post(f"orders/{first}/erase")
     assert (done.status_code, done.json()) == (200, {"orders": [{"order_id": first, "outcome": "erased"}]})
     told = (await backend.get(f"orders/{first}/timeline")).json()["entries"]
