@@ -1,6 +1,5 @@
 """What reconciliation makes of a list that lags, orders that do not answer, and very many that have lost their life."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,7 +20,7 @@ from domain.reconciling import ASKED_AGAIN_MAX, NAMED_MAX, Found, HalfWritten, O
 from domain.requests import Unavailable
 from localstack.stack import Stack
 from store.reconciling import Reconciling
-from tests.shop import PATIENCE_SECONDS, Shop, line, open_shop
+from tests.shop import Shop, eventually, line, open_shop
 from usecases.reconciliation import OrderWorkflows, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
 from workflows.reconcile import ReconcileWorkflow
@@ -53,12 +52,7 @@ class _ListOfBefore(OrderWorkflows):
 
 
 async def _is_listed(shop: Shop, order_id: str) -> _ListOfBefore:
-    for _ in range(10 * PATIENCE_SECONDS):
-        orders = await _ListOfBefore.of(shop)
-        if order_id in orders.listed:
-            return orders
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"{order_id} is never listed")
+    return await eventually(lambda: _ListOfBefore.of(shop), lambda orders: order_id in orders.listed)
 
 
 async def _without_rows(shop: Shop, orders: OrderWorkflows, **look: Any) -> tuple[str, ...]:
@@ -124,12 +118,8 @@ async def _reconciling(
         nonlocal runs
         runs += 1
         await schedule.trigger()
-        for _ in range(10 * PATIENCE_SECONDS):
-            actions = (await schedule.describe()).info.recent_actions
-            if len(actions) >= runs:
-                break
-            await asyncio.sleep(0.1)
-        started = actions[-1].action
+        found = await eventually(schedule.describe, lambda found: len(found.info.recent_actions) >= runs)
+        started = found.info.recent_actions[-1].action
         assert isinstance(started, ScheduleActionExecutionStartWorkflow)
         handle = shop.client.get_workflow_handle(started.workflow_id, result_type=ReconcileReport)
         report: ReconcileReport = await handle.result()
