@@ -1,19 +1,33 @@
-"""`make bench`: counts what an order costs, measures rates, placing over HTTP, and every page at three sizes."""
+"""`make bench`: counts what an order costs, measures rates, waits, placing over HTTP, and every page at three sizes.
+
+With a checkout of Temporal's own reference application its orders are played beside ours, on the same server.
+"""
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from benchmarks import pages, placing, story
+from benchmarks import pages, placing, reference_app, story
 from benchmarks.commit_check import CommitCheck
 from benchmarks.counts import Counts, counter
 from benchmarks.rates import measure
-from benchmarks.report import HISTORY, counts_table, history_line, placing_table, rates_table, waits_table
+from benchmarks.report import (
+    HISTORY,
+    counts_table,
+    history_line,
+    placing_table,
+    rates_table,
+    reference_table,
+    waits_table,
+    workers,
+)
 from benchmarks.sql_meter import SqlMeter
+from localstack.errors import LocalStackError
 from localstack.stack import Stack, ended_by_signals
 from store.migrations import migrate
 from usecases.process import end_process
@@ -23,27 +37,51 @@ _DATABASE = "counts"
 _BACKENDS_END_SECONDS = 1.0
 _PLACED = 500
 
+_REFERENCE = "OPENORDERS_REFERENCE"
+_OTHERS = """Measured by commands of their own:
+  python -m benchmarks.servers   the same rates and waits on the development and on the production server
+  python -m benchmarks.levers    what each setting of the engine is worth
+  make bench-oversell            many buyers for the last units, and what a reservation costs
+  make bench-open                20,000 orders open at once
+  make bench-growth              databases of 1,000, 10,000 and 50,000 orders"""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many of each are measured; 0: only count")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], metavar="N", help="worker processes, in turn")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], metavar="N", help="worker processes, in turn")
     parser.add_argument("--record", action="store_true", help=f"add a line to {HISTORY.name}")
     parser.add_argument("--pages", type=int, nargs="*", default=[*pages.SIZES], metavar="ORDERS", help="sizes; or none")
+    parser.add_argument(
+        "--reference",
+        type=reference_app.checkout,
+        default=os.environ.get(_REFERENCE) or None,
+        metavar="CHECKOUT",
+        help=f"of temporalio/reference-app-orders-go; or in {_REFERENCE}",
+    )
     chosen = parser.parse_args()
+    theirs = None
     with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
         counts = _count(stack)
         if chosen.orders == 0:
             return 0
         print(f"\nMeasuring {chosen.orders} of each ...\n", flush=True)
         try:
-            rates = [measure(stack, chosen.orders, workers) for workers in chosen.workers]
+            rates = [measure(stack, chosen.orders, number) for number in chosen.workers]
+            if chosen.reference:
+                print("Measuring the reference application ...\n", flush=True)
+                theirs = reference_app.measure(stack, chosen.reference, chosen.orders)
         except subprocess.CalledProcessError as error:
             print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
             return 1
+        except LocalStackError as error:
+            print(f"benchmarks: {error}", file=sys.stderr)
+            return 1
         for measured in rates:
             print(rates_table(measured), "\n")
-            print(waits_table(measured), "\n", flush=True)
+        print(waits_table({workers(measured.workers): measured for measured in rates}), "\n", flush=True)
+        if theirs:
+            print(reference_table(rates[0], counts, theirs), "\n", flush=True)
     with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
         print("\nPlacing by HTTP ...\n", flush=True)
         print(placing_table(placing.measure(stack, _PLACED)), flush=True)
@@ -53,6 +91,7 @@ def main() -> int:
     if chosen.record:
         with HISTORY.open("a") as history:
             history.write(history_line(counts, rates[0], datetime.now(UTC).date()))
+    print(f"\n{_OTHERS}")
     return 0
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from temporalio.client import Client
+
 from benchmarks import story
 from benchmarks.empty import QUEUE
 from usecases.orders import Orders
@@ -22,8 +24,11 @@ Play = Callable[[str], Awaitable[None]]
 
 
 async def drive(what: str, count: int, at_once: int, prefix: str) -> float:
+    return await drive_by(await connect(), what, count, at_once, prefix)
+
+
+async def drive_by(client: Client, what: str, count: int, at_once: int, prefix: str) -> float:
     """Every single one must come to its end: one that does not raises here."""
-    client = await connect()
     orders = Orders(client, rpc_timeout=_RPC_TIMEOUT)
 
     async def empty(name: str) -> None:

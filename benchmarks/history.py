@@ -21,6 +21,8 @@ class History(NamedTuple):
 
     history_bytes: int
     payload_bytes: int
+    transitions: int
+    """State transitions: how often the server wrote the order's state."""
 
     @property
     def total(self) -> int:
@@ -40,13 +42,14 @@ class History(NamedTuple):
 
 
 async def history_of(handle: WorkflowHandle[Any, Any]) -> History:
-    description = await handle.describe()
+    info = (await handle.describe()).raw_description.workflow_execution_info
     events = [event async for event in handle.fetch_history_events()]
     return History(
         events=Counter(_type(event) for event in events),
         order=tuple(_word(event) for event in events),
-        history_bytes=description.raw_description.workflow_execution_info.history_size_bytes,
+        history_bytes=info.history_size_bytes,
         payload_bytes=sum(_payload_bytes(event) for event in events),
+        transitions=info.state_transition_count,
     )
 
 
@@ -58,7 +61,9 @@ def _word(event: Any) -> str:
     """The event's type, with the name of what it is about."""
     attributes = getattr(event, event.WhichOneof("attributes"))
     about = ""
-    if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+        about = "eagerly" if attributes.eager_execution_accepted else ""
+    elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
         about = attributes.activity_type.name
     elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
         about = _local_activity(attributes)
@@ -87,7 +92,7 @@ def _local_activity(marker: Any) -> str:
 
 
 def _payload_bytes(message: Message) -> int:
-    """The data of every payload in it: what the order's own code has put there."""
+    """The data of every payload in it: of the order's own code, and what the SDK notes of each local step."""
     if isinstance(message, Payload):
         return len(message.data)
     size = 0

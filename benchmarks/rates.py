@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -23,6 +23,10 @@ AT_ONCE = 20
 WARM_UP = 10
 _IDLE_SECONDS = 3.0
 _PATIENCE_SECONDS = 300
+
+
+Drive = Callable[[str, int, str], float]
+"""Plays so many of something, whose ids begin so; gives the seconds that it took."""
 
 
 class Cpu(NamedTuple):
@@ -73,20 +77,20 @@ def measure(stack: Stack, count: int, workers: int) -> Rates:
     for process in processes:
         process.start()
         wait_until_ready(process)
-    asyncio.run(_open_shop(stack.postgres.dsn))
+    asyncio.run(open_shop(stack.postgres.dsn))
     with _empty_worker(stack) as empty_worker:
         prefix = f"{workers}-"
         _warm_up(stack, prefix)
         idle = _idle(stack, processes)
-        empty = _rate(stack, EMPTY, count, [empty_worker], prefix)
-        orders = tuple(_rate(stack, str(number), count, processes, prefix) for number in (1, 2))
+        empty = rate(stack, EMPTY, count, [empty_worker], prefix)
+        orders = tuple(rate(stack, str(number), count, processes, prefix) for number in (1, 2))
         waits = latency.measure(stack, count, f"waits-{workers}")
     for process in processes:
         process.stop()
     return Rates(idle, empty, orders, workers, waits)
 
 
-async def _open_shop(dsn: str) -> None:
+async def open_shop(dsn: str) -> None:
     database = Database(dsn)
     await story.open_shop(database)
     await database.close()
@@ -105,27 +109,42 @@ def _empty_worker(stack: Stack) -> Iterator[ManagedProcess]:
 
 
 def _warm_up(stack: Stack, prefix: str) -> None:
-    """Pools filled, code compiled, statements planned."""
-    mails = _mails(stack)
     for what in (EMPTY, "1", "2"):
-        _drive(stack, what, WARM_UP, f"{prefix}warm-up-{what}")
-    _wait_for_mails(stack, mails + WARM_UP * sum(story.mails_of(story.SELLERS[:number]) for number in (1, 2)))
+        warm_up(stack, what, prefix)
 
 
-def _rate(stack: Stack, what: str, count: int, workers: list[ManagedProcess], prefix: str = "") -> Rate:
+def warm_up(stack: Stack, what: str, prefix: str, drive: Drive | None = None) -> None:
+    """Pools filled, code compiled, statements planned."""
+    with _mails_awaited(stack, what, WARM_UP):
+        (drive or by_driver(stack))(what, WARM_UP, f"{prefix}warm-up-{what}")
+
+
+def rate(
+    stack: Stack, what: str, count: int, workers: list[ManagedProcess], prefix: str, drive: Drive | None = None
+) -> Rate:
     """CPU is taken until the last mail is out; the clock stops when the last order is closed."""
-    mails = _mails(stack)
     before = _cpu(stack, workers)
-    seconds = _drive(stack, what, count, f"{prefix}rate-{what}")
-    if what != EMPTY:
-        _wait_for_mails(stack, mails + count * story.mails_of(story.SELLERS[: int(what)]))
+    with _mails_awaited(stack, what, count):
+        seconds = (drive or by_driver(stack))(what, count, rate_prefix(prefix, what))
     return Rate(what, count, seconds, _cpu(stack, workers) - before)
 
 
-def _drive(stack: Stack, what: str, count: int, prefix: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.driver", what, str(count), str(AT_ONCE), prefix]
-    answer = subprocess.run(command, env=stack.environment, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
-    return float(answer.stdout)
+def rate_prefix(prefix: str, what: str) -> str:
+    """Of the ids that are measured: behind it stands their number, from 0 on."""
+    return f"{prefix}rate-{what}"
+
+
+def by_driver(stack: Stack) -> Drive:
+    """In a process of its own, whose CPU is not counted."""
+
+    def drive(what: str, count: int, prefix: str) -> float:
+        command = [sys.executable, "-m", "benchmarks.driver", what, str(count), str(AT_ONCE), prefix]
+        answer = subprocess.run(
+            command, env=stack.environment, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return float(answer.stdout)
+
+    return drive
 
 
 def _idle(stack: Stack, workers: list[ManagedProcess]) -> Cpu:
@@ -145,12 +164,16 @@ def _cpu(stack: Stack, workers: list[ManagedProcess]) -> Cpu:
     )
 
 
+@contextmanager
+def _mails_awaited(stack: Stack, what: str, count: int) -> Iterator[None]:
+    mails = 0 if what == EMPTY else count * story.mails_of(story.SELLERS[: int(what)])
+    expected = _mails(stack) + mails
+    yield
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _mails(stack) < expected:
+        assert time.monotonic() < deadline, f"{_mails(stack)} of {expected} mails came"
+        time.sleep(0.1)
+
+
 def _mails(stack: Stack) -> int:
     return sum(1 for _ in stack.mails.mailbox.folder.glob("*.eml"))
-
-
-def _wait_for_mails(stack: Stack, count: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while _mails(stack) < count:
-        assert time.monotonic() < deadline, f"{_mails(stack)} of {count} mails came"
-        time.sleep(0.1)

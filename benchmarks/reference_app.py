@@ -5,6 +5,7 @@ its documents say, a process for its workers and one for its APIs, which keep th
 module plays many of its orders at once: `reference_app.py SHIPMENTS COUNT AT_ONCE PREFIX`.
 """
 
+import argparse
 import asyncio
 import os
 import subprocess
@@ -64,6 +65,16 @@ class Reference(NamedTuple):
     """With its APIs where ours has PostgreSQL."""
 
 
+def checkout(text: str) -> Path:
+    """For a command line, which is told before it has measured anything."""
+    path = Path(text).resolve()
+    if not (path / "cmd" / "oms").is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no checkout of temporalio/reference-app-orders-go: it has no cmd/oms"
+        )
+    return path
+
+
 def measure(stack: Stack, checkout: Path, count: int) -> Reference:
     """Orders of one and of two shipments: counted one by one, then `count` of each as fast as they go."""
     with _running(stack, checkout) as (worker, apis):
@@ -113,8 +124,6 @@ async def _booked(order: Handle, shipments: int) -> None:
 @contextmanager
 def _running(stack: Stack, checkout: Path) -> Iterator[tuple[ManagedProcess, ManagedProcess]]:
     """Its workers and its APIs, on ports of their own."""
-    if not (checkout / "cmd" / "oms").is_dir():
-        raise LocalStackError(f"{checkout} is no checkout of temporalio/reference-app-orders-go: it has no cmd/oms")
     folder = stack.state_dir / "reference"
     folder.mkdir()
     program = folder / "oms"

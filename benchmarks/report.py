@@ -1,12 +1,13 @@
 """The figures as a table for people, and as one line of the history."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from benchmarks.counts import Counts
 from benchmarks.placing import Placing
 from benchmarks.rates import Rate, Rates
+from benchmarks.reference_app import Reference
 from benchmarks.sql_meter import IDLE_LOOKS, OUTBOX, SqlMeter
 
 AIMS = {1: 50, 2: 72}
@@ -14,6 +15,10 @@ AIMS = {1: 50, 2: 72}
 
 # temporalio/reference-app-orders-go, which checks no stock, sends no mail and keeps no money.
 REFERENCE = {1: 96, 2: 170}
+
+_CPU_AIM = 0.5
+_RATE_AIM = 1.5
+"""Ours to the reference application's."""
 
 HISTORY = Path(__file__).parent / "HISTORY.md"
 
@@ -79,13 +84,49 @@ def rates_table(rates: Rates) -> str:
     )
 
 
-def waits_table(rates: Rates) -> str:
-    """From placing to confirmed; `Refused` answers asked again count as waiting."""
+def waits_table(measured: Mapping[str, Rates]) -> str:
+    """From placing to confirmed, by what each was measured on; `Refused` answers asked again count as waiting."""
     rows: list[Row] = [("from placing to confirmed, ms", "p50", "p99", "p50 of an empty one", "p99")]
-    for waits in rates.waits:
-        order, empty = waits.order, waits.empty
-        rows.append((waits.load, *(f"{ms:.0f}" for ms in (order.p50, order.p99, empty.p50, empty.p99))))
+    for where, rates in measured.items():
+        for waits in rates.waits:
+            order, empty = waits.order, waits.empty
+            cells = (f"{ms:.0f}" for ms in (order.p50, order.p99, empty.p50, empty.p99))
+            rows.append((f"{where}: {waits.load}", *cells))
     return table(rows)
+
+
+def reference_table(ours: Rates, counts: Sequence[Counts], theirs: Reference) -> str:
+    """Parcel by parcel: an order of ours with one seller beside one of theirs with one shipment."""
+    rows: list[Row] = [("beside the reference application", "1 parcel", "theirs", "2 parcels", "theirs")]
+    counted = list(zip(counts, theirs.counts, strict=True))
+    rates = list(zip(ours.orders, theirs.rates, strict=True))
+
+    def row(name: str, pairs: Iterable[Iterable[object]]) -> None:
+        rows.append((name, *(str(cell) for pair in pairs for cell in pair)))
+
+    row("workflows", [(1, their.workflows) for _, their in counted])
+    row("history events", [(our.history.total, their.events) for our, their in counted])
+    row("workflow tasks", [(our.history.workflow_tasks, their.workflow_tasks) for our, their in counted])
+    row("history bytes", [(f"{our.history.history_bytes:,}", f"{their.history_bytes:,}") for our, their in counted])
+    row("server CPU, ms", [(f"{server_ms(our):.0f}", f"{server_ms(their):.0f}") for our, their in rates])
+    row(f"  our aim: <= {_CPU_AIM} x", [(times(server_ms(our) / server_ms(their)), "") for our, their in rates])
+    row("CPU of all, ms", [[f"{one.cpu_ms(one.cpu.total):.0f}" for one in pair] for pair in rates])
+    row("orders per second", [[f"{one.per_second:.1f}" for one in pair] for pair in rates])
+    row(f"  our aim: >= {_RATE_AIM} x", [(times(our.per_second / their.per_second), "") for our, their in rates])
+    return f"{table(rows)}\n\n{workers(ours.workers)} of ours, one of theirs."
+
+
+def server_ms(rate: Rate) -> float:
+    """CPU of Temporal and of what keeps its state, for one order."""
+    return rate.cpu_ms(rate.cpu.temporal + rate.cpu.temporal_database)
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.2f} x"
+
+
+def workers(number: int) -> str:
+    return "1 worker" if number == 1 else f"{number} workers"
 
 
 def placing_table(placing: Placing) -> str:
@@ -108,10 +149,14 @@ def history_line(counts: Sequence[Counts], rates: Rates, today: date) -> str:
         today.isoformat(),
         f"{one.history.total} / {two.history.total}",
         f"{one.history.workflow_tasks} / {two.history.workflow_tasks}",
+        f"{one.history.regular_activities} / {two.history.regular_activities}",
+        f"{one.history.local_activities} / {two.history.local_activities}",
         f"{one.history.history_bytes:,} / {two.history.history_bytes:,}",
+        f"{one.history.payload_bytes:,} / {two.history.payload_bytes:,}",
         f"{one.sql.of_steps()[0]} / {two.sql.of_steps()[0]}",
         f"{one.sql.of_steps()[1]} / {two.sql.of_steps()[1]}",
         speeds,
+        " / ".join(f"{server_ms(rate):.0f}" for rate in rates.orders),
         ratios,
     ]
     return f"| {' | '.join(cells)} |\n"

@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from benchmarks import reference_app, story
 from benchmarks.counts import Counts, counter
 from benchmarks.rates import EMPTY, Rate, Rates, measure
 from benchmarks.reference_app import Reference
-from benchmarks.report import Row, table
+from benchmarks.report import Row, reference_table, server_ms, table, times, waits_table, workers
 from benchmarks.sql_meter import SqlMeter
 from localstack.errors import LocalStackError
 from localstack.stack import Stack, ended_by_signals
@@ -26,9 +26,8 @@ from workflows.names import SEARCH_ATTRIBUTES
 DEVELOPMENT = "development"
 PRODUCTION = "production"
 
-_CPU_AIM = 0.5
-_RATE_AIM = 1.5
-"""Ours to the reference application's."""
+Measured = Mapping[str, Sequence[Rates]]
+"""Server to what was measured there, with each number of workers."""
 
 
 class BesideReference(NamedTuple):
@@ -40,23 +39,27 @@ class BesideReference(NamedTuple):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.servers", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many of each are measured")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], metavar="N", help="worker processes, in turn")
     both = (DEVELOPMENT, PRODUCTION)
     parser.add_argument("--servers", nargs="+", choices=both, default=both, metavar="SERVER", help=" and ".join(both))
-    parser.add_argument("--reference", type=Path, metavar="CHECKOUT", help="of temporalio/reference-app-orders-go")
+    parser.add_argument(
+        "--reference", type=reference_app.checkout, metavar="CHECKOUT", help="of temporalio/reference-app-orders-go"
+    )
     chosen = parser.parse_args()
     if chosen.reference and DEVELOPMENT not in chosen.servers:
         parser.error(f"--reference is measured on the {DEVELOPMENT} server: name it in --servers")
-    measured: dict[str, Rates] = {}
+    measured: dict[str, list[Rates]] = {}
     beside = None
     try:
         for server in chosen.servers:
             with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES, production=server == PRODUCTION) as stack:
-                _say(f"Measuring {chosen.orders} of each on the {server} server ...")
-                measured[server] = measure(stack, chosen.orders, chosen.workers)
+                measured[server] = []
+                for number in chosen.workers:
+                    _say(f"Measuring {chosen.orders} of each on the {server} server, {workers(number)} ...")
+                    measured[server].append(measure(stack, chosen.orders, number))
                 if chosen.reference and server == DEVELOPMENT:
                     _say("Measuring the reference application there ...")
-                    beside = _beside_reference(stack, chosen.reference.resolve(), chosen.orders)
+                    beside = _beside_reference(stack, chosen.reference, chosen.orders)
     except subprocess.CalledProcessError as error:
         print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
         return 1
@@ -64,67 +67,54 @@ def main() -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     print(f"\n{servers_table(measured, beside.reference if beside else None)}\n")
+    print(f"{waits_table({f'{server}, {workers(one.workers)}': one for server, one in _each(measured)})}\n")
     if len(measured) == len(both):
         print(f"{ratios_table(measured)}\n")
     if beside:
-        print(f"{reference_table(measured[DEVELOPMENT], beside)}\n")
+        print(f"{reference_table(measured[DEVELOPMENT][0], beside.counts, beside.reference)}\n")
     return 0
 
 
-def servers_table(measured: Mapping[str, Rates], reference: Reference | None) -> str:
-    parts = ("temporal", "its PostgreSQL", "worker", "our PostgreSQL")
+def servers_table(measured: Measured, reference: Reference | None) -> str:
+    parts = ("Temporal", "its PostgreSQL", "worker", "our PostgreSQL")
     rows: list[Row] = [("measured", "per second", *parts, "CPU ms each", "of an empty one")]
-    for server, rates in measured.items():
-        named = [(_name(rate.what), rate) for rate in (rates.empty, *rates.orders)]
-        if reference and server == DEVELOPMENT:
-            named += [(f"reference, {rate.what} shipment(s) *", rate) for rate in reference.rates]
-        rows += [_row(f"{server}: {name}", rate, rates.empty) for name, rate in named]
-    one = next(iter(measured.values()))
+    for server, rates in _each(measured):
+        where = f"{server}, {workers(rates.workers)}"
+        rows += [_row(f"{where}: {_name(one.what)}", one, rates.empty) for one in (rates.empty, *rates.orders)]
+    if reference:
+        empty = measured[DEVELOPMENT][0].empty
+        rows += [_row(f"{DEVELOPMENT}: reference, {one.what} shipment(s) *", one, empty) for one in reference.rates]
+    _, one = next(_each(measured))
     notes = [
-        f"{one.empty.played} of each, {one.workers} worker process(es). On the {PRODUCTION} server all databases wait",
+        f"{one.empty.played} of each, CPU in ms for one. On the {PRODUCTION} server all databases wait",
         f"for the disk; on the {DEVELOPMENT} server PostgreSQL does not, and Temporal keeps its own state, in SQLite.",
     ]
     if reference:
-        notes.append("* its APIs, which keep a SQLite file, stand where our PostgreSQL stands.")
+        notes.append("* one worker; its APIs, which keep a SQLite file, stand where our PostgreSQL stands.")
     return "\n".join([table(rows), "", *notes])
 
 
-def ratios_table(measured: Mapping[str, Rates]) -> str:
+def ratios_table(measured: Measured) -> str:
     """The production server to the development server: of Temporal, all that keeps its state is part."""
     rows: list[Row] = [(f"{PRODUCTION} to {DEVELOPMENT}", "per second", "CPU of Temporal", "CPU of all")]
-    pairs = zip(*((rates.empty, *rates.orders) for rates in (measured[PRODUCTION], measured[DEVELOPMENT])), strict=True)
-    for production, development in pairs:
-        rows.append(
-            (
-                _name(production.what),
-                _times(production.per_second / development.per_second),
-                _times(_server_ms(production) / _server_ms(development)),
-                _times(production.cpu_ms(production.cpu.total) / development.cpu_ms(development.cpu.total)),
+    for there, here in zip(measured[PRODUCTION], measured[DEVELOPMENT], strict=True):
+        pairs = zip((there.empty, *there.orders), (here.empty, *here.orders), strict=True)
+        for production, development in pairs:
+            rows.append(
+                (
+                    f"{workers(there.workers)}: {_name(production.what)}",
+                    times(production.per_second / development.per_second),
+                    times(server_ms(production) / server_ms(development)),
+                    times(production.cpu_ms(production.cpu.total) / development.cpu_ms(development.cpu.total)),
+                )
             )
-        )
     return table(rows)
 
 
-def reference_table(ours: Rates, beside: BesideReference) -> str:
-    """Parcel by parcel: an order of ours with one seller beside one of theirs with one shipment."""
-    theirs = beside.reference
-    rows: list[Row] = [("beside the reference application", "1 parcel", "theirs", "2 parcels", "theirs")]
-    counted = list(zip(beside.counts, theirs.counts, strict=True))
-    rates = list(zip(ours.orders, theirs.rates, strict=True))
-
-    def row(name: str, pairs: Iterable[Iterable[object]]) -> None:
-        rows.append((name, *(str(cell) for pair in pairs for cell in pair)))
-
-    row("workflows", [(1, their.workflows) for _, their in counted])
-    row("history events", [(our.history.total, their.events) for our, their in counted])
-    row("workflow tasks", [(our.history.workflow_tasks, their.workflow_tasks) for our, their in counted])
-    row("history bytes", [(f"{our.history.history_bytes:,}", f"{their.history_bytes:,}") for our, their in counted])
-    row("server CPU, ms", [(f"{_server_ms(our):.0f}", f"{_server_ms(their):.0f}") for our, their in rates])
-    row(f"  our aim: <= {_CPU_AIM} x", [(_times(_server_ms(our) / _server_ms(their)), "") for our, their in rates])
-    row("CPU of all, ms", [[f"{one.cpu_ms(one.cpu.total):.0f}" for one in pair] for pair in rates])
-    row("orders per second", [[f"{one.per_second:.1f}" for one in pair] for pair in rates])
-    row(f"  our aim: >= {_RATE_AIM} x", [(_times(our.per_second / their.per_second), "") for our, their in rates])
-    return table(rows)
+def _each(measured: Measured) -> Iterator[tuple[str, Rates]]:
+    for server, several in measured.items():
+        for rates in several:
+            yield server, rates
 
 
 def _beside_reference(stack: Stack, checkout: Path, count: int) -> BesideReference:
@@ -143,21 +133,12 @@ async def _count_ours(stack: Stack, database_url: str, meter: SqlMeter) -> tuple
 def _row(name: str, rate: Rate, empty: Rate) -> Row:
     cpu = rate.cpu
     parts = (cpu.temporal, cpu.temporal_database, cpu.worker, cpu.postgres, cpu.total)
-    times = rate.cpu_ms(cpu.total) / empty.cpu_ms(empty.cpu.total)
-    return (name, f"{rate.per_second:.1f}", *(f"{rate.cpu_ms(part):.1f}" for part in parts), _times(times))
-
-
-def _server_ms(rate: Rate) -> float:
-    """Of Temporal and what keeps its state."""
-    return rate.cpu_ms(rate.cpu.temporal + rate.cpu.temporal_database)
+    of_empty = rate.cpu_ms(cpu.total) / empty.cpu_ms(empty.cpu.total)
+    return (name, f"{rate.per_second:.1f}", *(f"{rate.cpu_ms(part):.1f}" for part in parts), times(of_empty))
 
 
 def _name(what: str) -> str:
     return "empty workflow" if what == EMPTY else f"order, {what} seller(s)"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.2f} x"
 
 
 def _say(line: str) -> None:

@@ -86,14 +86,11 @@ class Orders:
         *,
         task_queue: str = TASK_QUEUE,
         rpc_timeout: timedelta = RPC_TIMEOUT,
-        eager_start: bool = False,
     ) -> None:
-        """With `eager_start` a worker in this process may be handed the first step without a poll."""
         self._client = client
         self._known = known
         self._task_queue = task_queue
         self._rpc_timeout = rpc_timeout
-        self._eager_start = eager_start
 
     async def place(self, body: _Body) -> Placed:
         """Start the order, or say what has become of it: the same body again never has an effect twice.
@@ -124,7 +121,6 @@ class Orders:
                     memo={BODY_HASH: fingerprint},
                     static_summary=f"{counted(len(order.lines), 'line')}, {amount_text(order.total, order.currency)}",
                     rpc_timeout=self._rpc_timeout,
-                    request_eager_start=self._eager_start,
                 )
         except WorkflowAlreadyStartedError:
             return await self._placed_before(order.order_id, fingerprint)

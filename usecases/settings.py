@@ -151,8 +151,9 @@ class Settings(EncryptionSettings):
     build_id: Annotated[str | None, AfterValidator(_build_id)] = None
     """Names the code that a worker runs, such as a commit: Temporal then gives orders to the current build alone."""
 
-    cached_orders_max: Annotated[int, Field(ge=0, le=100_000)] = 1_000
-    """Open orders that a worker keeps in memory, about 70 to 115 KB each; the rest are replayed when needed."""
+    cached_orders_max: Annotated[int, Field(ge=10, le=100_000)] = 1_000
+    """Open orders that a worker keeps in memory, about 70 to 115 KB each; the rest are replayed when needed. Where more
+    are worked on at once, the SDK drops some in the middle of a step, and they stand still for ten seconds."""
 
     workflow_sandbox: bool = False
     """Run orders in the SDK's sandbox, as tests do: it catches what is not deterministic, for a fifth of the CPU."""
