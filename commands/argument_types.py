@@ -42,6 +42,16 @@ def days(text: str) -> float:
     return value
 
 
+_HOURS_MAX = 24 * 365
+
+
+def hours(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= _HOURS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {_HOURS_MAX} hours")
+    return value
+
+
 def level(text: str) -> float:
     value = float(text)
     if not SERVICE_LEVEL_MIN <= value <= SERVICE_LEVEL_MAX:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from commands.argument_types import days, positive
+from commands.argument_types import hours, positive
 from commands.exit_codes import OK, REFUSED
 from commands.parsing import Arguments, Commands
 from commands.servers import open_database
@@ -22,7 +22,7 @@ def add_commands(commands: Commands) -> None:
     mend.add_argument(
         "--at-most", type=positive, metavar="N", help="take up to N orders up whose workflow is gone (50)"
     )
-    mend.add_argument("--hours", type=days, metavar="H", help="compare all rows written in the last H hours (1)")
+    mend.add_argument("--hours", type=hours, metavar="H", help="compare all rows written in the last H hours (1)")
     mend.add_argument("--grace", type=float, default=60.0, metavar="SECONDS", help="leave alone what is younger (60)")
 
 

@@ -17,11 +17,9 @@ def add_commands(commands: Commands) -> None:
     create.add_argument("scope", choices=[scope.value for scope in Scope])
     create.add_argument("--seller", metavar="ID", help="whose, for a seller's key")
     create.add_argument("--label", default="", help="for whom it is, for lists")
-    listing = keys.add("list", _key_list, "List keys, revoked ones too.")
+    keys.add("list", _key_list, "List keys, revoked ones too.")
     revoke = keys.add("revoke", _key_revoke, "From the next request on it opens nothing.")
     revoke.add_argument("key_id", help="the part of a key between its underscores")
-    for command in (create, listing, revoke):
-        command.description = None  # `key --help` says it
 
 
 async def _key_create(arguments: Arguments) -> int:
