@@ -177,7 +177,7 @@ class Shop:
                 return error.status is RPCStatusCode.NOT_FOUND
             return False
 
-        await eventually(is_unknown, seconds=2 * PATIENCE_SECONDS)
+        await eventually(is_unknown, seconds=4 * PATIENCE_SECONDS)
 
     # -- what sellers, carriers and customers do ---------------------------------------
 
