@@ -51,7 +51,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.levers", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many are measured in each turn")
     parser.add_argument("--rounds", type=int, default=2, help="how often the two take turns")
-    names = [name for name in LEVERS if name != "default"]
+    bases = {lever.base for lever in LEVERS.values()}
+    names = [name for name in LEVERS if name not in bases]
     parser.add_argument("--levers", nargs="+", choices=names, default=names, metavar="LEVER", help=", ".join(names))
     chosen = parser.parse_args()
     measured: dict[str, Measured] = {}
