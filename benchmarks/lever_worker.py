@@ -67,20 +67,20 @@ class _StartedEagerly(OutboundInterceptor):
         return await super().start_workflow(replace(input, request_eager_start=True))
 
 
-class _Asking(ClientInterceptor, Interceptor):
+class _Outbound(ClientInterceptor, Interceptor):
     """Changes what orders ask of the engine; a client hands it on to its workers."""
 
-    def __init__(self, asking: type[WorkflowOutboundInterceptor]) -> None:
-        self._asking = asking
+    def __init__(self, outbound: type[WorkflowOutboundInterceptor]) -> None:
+        self._outbound = outbound
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
-        asking = self._asking
+        changed = self._outbound
 
-        class Asking(WorkflowInboundInterceptor):
+        class Inbound(WorkflowInboundInterceptor):
             def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-                super().init(asking(outbound))
+                super().init(changed(outbound))
 
-        return Asking
+        return Inbound
 
 
 class _OnOneQueue(WorkflowOutboundInterceptor):
@@ -145,11 +145,11 @@ LEVERS = {
     "pollers": Lever("5 pollers a queue, not autoscaled", config=_fixed_pollers),
     "connections": Lever("database connections not kept", {"database_pool_size": 1, "database_pool_overflow": 19}),
     "eager-capture": Lever(
-        "captures on the orders' queue, eager", config=_captures_too, interceptors=(_Asking(_OnOneQueue),)
+        "captures on the orders' queue, eager", config=_captures_too, interceptors=(_Outbound(_OnOneQueue),)
     ),
-    "regular": Lever("local steps regular, eager", interceptors=(_Asking(_Regularly),)),
+    "regular": Lever("local steps regular, eager", interceptors=(_Outbound(_Regularly),)),
     "regular-not-eager": Lever(
-        "local steps regular, not eager", config=_not_eager, interceptors=(_Asking(_Regularly),)
+        "local steps regular, not eager", config=_not_eager, interceptors=(_Outbound(_Regularly),)
     ),
     "placed-here": Lever("placed by the worker's process", placed_by_worker=True),
     "eager-start": Lever(

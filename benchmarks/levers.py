@@ -146,8 +146,8 @@ def levers_table(measured: Mapping[str, Measured]) -> str:
     return (
         f"{table(rows)}\n\n"
         f"{len(played)} x {played[0].rate.played} orders with one seller, {AT_ONCE} at a time, one worker process. "
-        "x: to the row above that stands farther left,\n"
-        "measured in turn with it, which itself is given as the mean of all its turns. Pair by pair: CPU of an order.\n"
+        "x: a ratio to the base row\n"
+        "above, measured in turn with it; the base row is the mean of all its turns. Pair by pair: CPU of an order.\n"
         "Events, workflow tasks and writes (state transitions, by the server) are means: messages that come together\n"
         "share a task, so under load they are fewer than `make bench` counts. Where the worker's process places the\n"
         "orders, what that takes is the worker's, too."

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
-OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+OrderId = Annotated[str, StringConstraints(pattern=f"^{ORDER_ID.pattern}$")]
 LocalId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
 """An id that is unique within its order: a line, fulfillment, parcel, hold or issue."""
 

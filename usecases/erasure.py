@@ -1,6 +1,6 @@
 """Erasure on request: the person behind ended orders is forgotten here and in Temporal; what accounts need stays."""
 
-import re
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
@@ -10,12 +10,13 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.model import ORDER_ID
 from store.erasure import ErasureRow
 from usecases.errors import OrderNotFound, Refused, Unreachable
 from usecases.orders import RPC_TIMEOUT
 from workflows.names import workflow_id
 
-_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+logger = logging.getLogger(__name__)
 
 
 class ErasureStore(Protocol):
@@ -51,7 +52,7 @@ class Erasure:
         if row.outcome == "open":
             raise _still_open(order_id)
         if row.outcome == "unknown":
-            await self._forget_refused_start(order_id)
+            await self._forget_refused_start(order_id, by)
             return ErasureRow(order_id=order_id, outcome="erased")
         await self._forget(order_id)
         return row
@@ -98,8 +99,8 @@ class Erasure:
         with _temporal_is_asked():
             await self._delete(order_id, (await self._runs(order_id)).ids)
 
-    async def _forget_refused_start(self, order_id: str) -> None:
-        if not _ORDER_ID.fullmatch(order_id):  # it goes into a filter of Temporal's list
+    async def _forget_refused_start(self, order_id: str, by: str) -> None:
+        if not ORDER_ID.fullmatch(order_id):  # it goes into a filter of Temporal's list
             raise _no_order(order_id)
         with _temporal_is_asked():
             runs = await self._runs(order_id)
@@ -108,6 +109,8 @@ class Erasure:
             if not runs.ids:
                 raise _no_order(order_id)
             await self._delete(order_id, runs.ids)
+        # It has no timeline that could say so.
+        logger.info("a start that was refused is erased", extra={"order_id": order_id, "by": by})
 
     async def _runs(self, order_id: str) -> _Runs:
         """The list may not have the last run yet, so that one is asked for by its id.

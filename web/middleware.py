@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.model import ORDER_ID
 from web.problems import HttpProblem
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
-ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 BODY_SECONDS_MAX = 60.0
 
 logger = logging.getLogger("openorders.web")

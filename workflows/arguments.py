@@ -60,7 +60,7 @@ ARGUMENTS = replace(pydantic_data_converter, payload_converter_class=ArgumentCon
 """For workers without encryption; what it writes is what `pydantic_data_converter` writes."""
 
 
-class _NoBody(WorkflowInboundInterceptor):
+class _EmptyBodyCountsAsClear(WorkflowInboundInterceptor):
     async def handle_signal(self, input: HandleSignalInput) -> None:
         input.args = _as_in_clear(input.args)
         await super().handle_signal(input)
@@ -78,11 +78,11 @@ def _as_in_clear(arguments: Sequence[Any]) -> Sequence[Any]:
     return arguments or [Unencrypted(None)]
 
 
-class NoBodyIsInClear(ClientInterceptor, Interceptor):
+class EmptyBodyCountsAsClear(ClientInterceptor, Interceptor):
     """Where only encrypted messages are taken, one without any body shows no key: it is read as one in clear."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
-        return _NoBody
+        return _EmptyBodyCountsAsClear
 
 
 def reading_anything(client: Client) -> Client:
@@ -90,6 +90,6 @@ def reading_anything(client: Client) -> Client:
     config = client.config()
     codec = config["data_converter"].payload_codec
     if isinstance(codec, Encryption) and codec.marks:
-        config["interceptors"] = [*config["interceptors"], NoBodyIsInClear()]
+        config["interceptors"] = [*config["interceptors"], EmptyBodyCountsAsClear()]
     config["data_converter"] = replace(config["data_converter"], payload_converter_class=ArgumentConverter)
     return Client(**config)

@@ -13,6 +13,7 @@ See `HistoryUpdate::take_next_wft_sequence` and `ManagedRun::prepare_complete_re
 docs/decisions/0033-runs-that-replay.md.
 """
 
+import threading  # noqa: TID251 - as below
 import time  # noqa: TID251 - a worker runs this, and no workflow
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +29,7 @@ _LEGACY_QUERY = "legacy_query"
 """The id that the core gives to a query that comes outside of a workflow task."""
 
 _REFUSED_MAX = 5
-"""So many tasks in a row, each another, are rather a clock that is wrong."""
+"""So many tasks, all about as old and over longer than a task may take, are rather a clock that was set anew."""
 
 
 class ReplayableRunner(WorkflowRunner):
@@ -36,7 +37,7 @@ class ReplayableRunner(WorkflowRunner):
 
     def __init__(self, runner: WorkflowRunner) -> None:
         self._runner = runner
-        self._ages = Ages()
+        self._ages = TaskAges()
 
     def prepare_workflow(self, defn: Any) -> None:
         self._runner.prepare_workflow(defn)
@@ -48,36 +49,44 @@ class ReplayableRunner(WorkflowRunner):
         self._runner.set_worker_level_failure_exception_types(types)
 
 
-class Ages:
-    """How long ago workflow tasks were started, by the server's clock, which may differ from ours."""
+class TaskAges:
+    """How long ago workflow tasks were started, by the server's clock, which may differ from ours. For many threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._ahead_ns: int | None = None
         self._refused: dict[int, int] = {}
+        """When the task of which start was refused first."""
 
     def is_over(self, started_ns: int, now_ns: int, timeout_ns: int) -> bool:
         """Whether a task that the server started then has timed out long ago by our clock, so that there can be none.
 
         How far our clock is ahead is known from the youngest task; until then it is taken to be right. Where it is not,
-        or is set anew, some tasks are refused at first, and given again; then it is learnt from them.
+        or is set anew, tasks are refused at first, and given again; then it is learnt from them.
         """
-        age_ns = now_ns - started_ns
-        if not self._seems_over(age_ns, timeout_ns):
+        with self._lock:
+            if self._seems_over(now_ns - started_ns, timeout_ns):
+                return self._refuse(started_ns, now_ns, timeout_ns)
             self._refused.clear()
-            self._learn(age_ns)
+            self._learn(now_ns - started_ns)
             return False
-        # A query that is asked again meets the same task, which tells nothing new of the clock.
-        self._refused[started_ns] = age_ns
-        if len(self._refused) <= _REFUSED_MAX:
-            return True
-        self._ahead_ns = min(self._refused.values())
-        self._refused.clear()
-        return self._seems_over(age_ns, timeout_ns)
 
     def see(self, started_ns: int, now_ns: int, timeout_ns: int) -> None:
         """Learn from a task that is taken in any case."""
-        if not self._seems_over(now_ns - started_ns, timeout_ns):
-            self._learn(now_ns - started_ns)
+        with self._lock:
+            if not self._seems_over(now_ns - started_ns, timeout_ns):
+                self._learn(now_ns - started_ns)
+
+    def _refuse(self, started_ns: int, now_ns: int, timeout_ns: int) -> bool:
+        """Tasks of a worker that has died are over too, but no longer than for one timeout: then others have them."""
+        age_ns = now_ns - started_ns
+        alike = {start: at for start, at in self._refused.items() if abs(at - start - age_ns) < timeout_ns}
+        self._refused = {started_ns: now_ns} | alike
+        if len(self._refused) <= _REFUSED_MAX or now_ns - min(self._refused.values()) < timeout_ns:
+            return True
+        self._ahead_ns = min(at - start for start, at in self._refused.items())
+        self._refused.clear()
+        return False
 
     def _seems_over(self, age_ns: int, timeout_ns: int) -> bool:
         return age_ns - (self._ahead_ns or 0) >= timeout_ns
@@ -87,7 +96,7 @@ class Ages:
 
 
 class _ReplayableInstance(WorkflowInstance):
-    def __init__(self, instance: WorkflowInstance, det: WorkflowInstanceDetails, ages: Ages) -> None:
+    def __init__(self, instance: WorkflowInstance, det: WorkflowInstanceDetails, ages: TaskAges) -> None:
         self._instance = instance
         self._ages = ages
         self._timeout_ns = int(det.info.task_timeout.total_seconds() * 1e9)

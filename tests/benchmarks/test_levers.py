@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorSimpleMaximum
 
@@ -40,7 +42,14 @@ async def _running(
         yield changed, task_queue, built
 
 
-async def _played(name: str, client: Client, settings: Settings) -> History:
+class _Played(NamedTuple):
+    task_queue: str
+    history: History
+    queues: dict[str, str]
+    """Of each kind of regular activity."""
+
+
+async def _played(name: str, client: Client, settings: Settings) -> _Played:
     """What an order leaves behind, whose messages come without a pause."""
 
     async def no_pause() -> None:
@@ -49,33 +58,41 @@ async def _played(name: str, client: Client, settings: Settings) -> History:
     order_id = f"lever-{name}-{uuid4().hex[:6]}"
     async with _running(name, client, settings) as (changed, task_queue, _):
         await story.play(Orders(changed, task_queue=task_queue), order_id, story.SELLERS[:1], no_pause)
-    return await history_of(client.get_workflow_handle(f"order:{order_id}"))
+    handle = client.get_workflow_handle(f"order:{order_id}")
+    events = [event async for event in handle.fetch_history_events()]
+    scheduled = [
+        event.activity_task_scheduled_event_attributes
+        for event in events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    ]
+    queues = {one.activity_type.name: one.task_queue.name for one in scheduled}
+    return _Played(task_queue, await history_of(handle), queues)
 
 
 async def test_without_a_lever_there_is_one_regular_activity_and_no_eager_start(
     client: Client, settings: Settings
 ) -> None:
-    history = await _played("default", client, settings)
-    assert history.order[0] == "WORKFLOW_EXECUTION_STARTED"
-    assert history.regular_activities == 1
-    assert history.local_activities > 5
+    played = await _played("default", client, settings)
+    assert played.history.order[0] == "WORKFLOW_EXECUTION_STARTED"
+    assert played.queues["capture_payment"] == f"{played.task_queue}-payments"
+    assert played.history.local_activities > 5
 
 
 async def test_an_order_placed_by_a_process_with_a_worker_can_start_eagerly(client: Client, settings: Settings) -> None:
-    history = await _played("eager-start", client, settings)
-    assert history.order[0] == "WORKFLOW_EXECUTION_STARTED eagerly"
+    played = await _played("eager-start", client, settings)
+    assert played.history.order[0] == "WORKFLOW_EXECUTION_STARTED eagerly"
 
 
 @pytest.mark.parametrize("name", ["regular", "regular-not-eager"])
 async def test_local_steps_become_regular_activities(name: str, client: Client, settings: Settings) -> None:
-    history = await _played(name, client, settings)
+    history = (await _played(name, client, settings)).history
     assert history.local_activities == 0
     assert history.regular_activities > 5
 
 
 async def test_captures_are_made_by_the_worker_of_the_orders(client: Client, settings: Settings) -> None:
-    history = await _played("eager-capture", client, settings)
-    assert history.regular_activities == 1
+    played = await _played("eager-capture", client, settings)
+    assert played.queues["capture_payment"] == played.task_queue
 
 
 async def test_workers_are_made_with_the_change(client: Client, settings: Settings) -> None:

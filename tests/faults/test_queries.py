@@ -32,15 +32,17 @@ async def test_an_order_follows_its_history_whoever_asks_and_tells_it_while_its_
         within = asyncio.create_task(_ask(shop, asked_within))
         await asyncio.sleep(LATER_SECONDS)
         await _signal(shop, asked_first)
+        signalled = asyncio.get_running_loop().time()
         # An update that asks for what the signal before it does: the new worker hears of both in one task.
         await shop.handle(told_twice.order_id).signal("pack", _all_in_one_box(told_twice))
         shipping = asyncio.create_task(told_twice.ship())
         shop.worker.start()
         wait_until_ready(shop.worker)
+        in_time = asyncio.get_running_loop().time() - signalled < STICKY_SECONDS / 2
 
-        # Where the worker took longer than that to start, the signal's task came before the query.
+        # Where the worker took too long to start, the signal's task came before the query.
         refused = (await asyncio.gather(early, return_exceptions=True))[0]
-        if refused is not None:
+        if in_time or refused is not None:
             assert isinstance(refused, WorkflowQueryFailedError)
             assert str(refused) == TAKEN_OVER
             assert await _version(shop, asked_first) == before[asked_first.order_id]

@@ -20,7 +20,7 @@ from tests.shop import Shop, line, open_shop
 from usecases.errors import Refused
 from usecases.orders import Orders
 from worker import workflow_runner
-from workflows.arguments import ArgumentConverter
+from workflows.arguments import ArgumentConverter, EmptyBodyCountsAsClear
 from workflows.order import OrderWorkflow
 
 NOT_ENCRYPTED = "the body is not encrypted, and only encrypted ones are taken: see docs/encryption.md"
@@ -60,7 +60,12 @@ def raw(found: WorkflowHistory) -> bytes:
 async def replays(found: WorkflowHistory, *keys: str, mode: Mode = "require") -> None:
     """Raises where the order would be stuck with these settings."""
     reading: DataConverter = replace(converter(*keys, mode=mode), payload_converter_class=ArgumentConverter)
-    replayer = Replayer(workflows=[OrderWorkflow], data_converter=reading, workflow_runner=workflow_runner())
+    replayer = Replayer(
+        workflows=[OrderWorkflow],
+        data_converter=reading,
+        workflow_runner=workflow_runner(),
+        interceptors=[EmptyBodyCountsAsClear()] if mode == "require" else [],
+    )
     await replayer.replay_workflow(found)
 
 

@@ -31,7 +31,8 @@ class ErasedAnswer(Frozen):
 async def erase_order(order_id: AnOrderId, services: UseServices, caller: Marketplace) -> ErasedAnswer:
     """For good, and for an order that has ended: an open one answers 409. Amounts, items, country, region, dates and
     ids stay. With the last order of a customer that was not erased, the customer's data key is destroyed. Given again
-    it does what is left to do. Of a start that was refused, which is no order, Temporal's history is deleted.
+    it does what is left to do. Of a start that was refused, which is no order, Temporal's history is deleted; when that
+    is gone this answers 404.
     """
     row = await services.erasure.order(order_id, sender(caller) or caller.scope)
     return ErasedAnswer(orders=(row,))
