@@ -3,14 +3,14 @@
 Refused is a value; unavailable is `domain.requests.Unavailable`, which Temporal retries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.effects import Reserve, StockItem, Want
 from domain.placing import Address, PaymentMeans
 from domain.progress import Progress
-from domain.reconciling import DeadOrder, HalfWritten, HeldMoney, MendedStock, OpenRow
+from domain.reconciling import DeadOrder, FoundMoney, HalfWritten, MendedStock, OpenRow
 from domain.requests import (
     BackorderAllocation,
     LabelOutcome,
@@ -158,9 +158,11 @@ class ReconciliationStore(Protocol):
 
     async def now(self) -> datetime: ...
 
-    async def release_dead_stock(self, grace: timedelta, dry_run: bool) -> MendedStock: ...
+    async def release_dead_stock(self, grace: timedelta, dry_run: bool, lives: Callable[[], object]) -> MendedStock:
+        """`lives` is called after each that was mended."""
+        ...
 
-    async def held_money(self, grace: timedelta) -> tuple[HeldMoney, ...]: ...
+    async def held_money(self, grace: timedelta) -> FoundMoney: ...
 
     async def note_voided(self, order_id: str, amount: int, words: str) -> None: ...
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from temporalio import activity
@@ -14,6 +14,7 @@ from domain.reconciling import (
     TAKEN_UP_AT_ONCE,
     DeadOrder,
     Found,
+    FoundMoney,
     HalfWritten,
     HeldMoney,
     MendedStock,
@@ -24,7 +25,8 @@ from domain.requests import Unavailable
 from domain.taking_up import FoundOrder, TakeUp
 
 _SIDE_BY_SIDE = 20
-_COMPARED_WITHIN = timedelta(hours=1)
+_FIRST_LOOK = timedelta(hours=1)
+_COMPARING_TIME = timedelta(minutes=2)
 _Thing = TypeVar("_Thing")
 
 
@@ -42,36 +44,48 @@ class TakeUpActivities:
 class ReconcileActivities:
     """Each looks before it changes anything, and may run at any moment, twice, or beside another one."""
 
-    def __init__(self, store: ReconciliationStore, orders: RunningOrders) -> None:
+    def __init__(
+        self, store: ReconciliationStore, orders: RunningOrders, comparing_time: timedelta = _COMPARING_TIME
+    ) -> None:
+        """After `comparing_time` no more orders are asked; what is mended besides must have its time, too."""
         self._store = store
         self._orders = orders
+        self._comparing_time = comparing_time
 
     @activity.defn
     async def find_lost_orders(self, look: ReconcileInput) -> Found:
         """Compare all open rows with all running workflows; and versions where rows were written of late."""
         grace = timedelta(seconds=look.grace_seconds)
         until = await self._store.now() - grace
-        since = look.since or until - _COMPARED_WITHIN
+        since = (look.since or until - _FIRST_LOOK, look.since_order_id)
+        ask_again = frozenset(look.ask_again)
         running = await self._orders.running(grace)
         missing: list[OpenRow] = []
         changed: list[OpenRow] = []
         again: list[OpenRow] = []
         looked_at = 0
         known: set[str] = set()
+
+        def sort_living(rows: Iterable[OpenRow]) -> None:
+            for row in rows:
+                if row.saved_at < until and _place(row) >= since:
+                    changed.append(row)
+                elif row.saved_at < until and row.order_id in ask_again:
+                    again.append(row)
+
         async for page in self._open_orders(grace):
             looked_at += len(page)
             known.update(row.order_id for row in page)
             missing += (row for row in page if row.order_id not in running)
-            living = [row for row in page if row.order_id in running and row.saved_at < until]
-            changed += (row for row in living if row.saved_at >= since)
-            again += (row for row in living if row.saved_at < since and row.order_id in look.ask_again)
-        dead, ended = await self._fates(missing, grace)
+            sort_living(row for row in page if row.order_id in running)
+        dead, ended, living = await self._fates(missing, grace)
+        sort_living(living)  # the list misses some for a moment, between two runs of an order for one
         taken_up = dead[:TAKEN_UP_AT_ONCE] if len(dead) <= look.taken_up_max else []
         held_back = dead[len(taken_up) :]
         without_rows = await self._without_rows(
             [one for one, old in running.items() if old and one not in known], grace
         )
-        changed.sort(key=lambda row: row.saved_at)
+        changed.sort(key=_place)
         first = changed[: look.compared_max]
         compared = await self._compare([*first, *again])
         left = changed[min(compared.asked, len(first)) :]
@@ -79,7 +93,7 @@ class ReconcileActivities:
         unanswered = [*compared.unanswered, *(row.order_id for row in not_asked_again)]
         return Found(
             looked_at=looked_at,
-            compared=compared.asked,
+            compared=compared.asked - len(compared.unanswered),
             not_compared=len(left),
             dead=tuple(taken_up),
             held_back=tuple(order.order_id for order in held_back[:NAMED_MAX]),
@@ -88,10 +102,14 @@ class ReconcileActivities:
             ended_count=len(ended),
             half_written=tuple(compared.half_written),
             unanswered=tuple(unanswered[:ASKED_AGAIN_MAX]),
+            unanswered_count=len(unanswered),
             without_rows=tuple(without_rows[:NAMED_MAX]),
             without_rows_count=len(without_rows),
-            # What was not compared now is compared next time.
-            looked_until=left[0].saved_at if left else until,
+            # The next run begins with the first that was left, however many were written at its moment: nothing is
+            # compared twice, or the same ones could use each run up. Otherwise a little before the end: a clock may be
+            # behind.
+            looked_until=left[0].saved_at if left else until - grace,
+            looked_until_order_id=left[0].order_id if left else "",
         )
 
     async def _open_orders(self, grace: timedelta) -> AsyncIterator[tuple[OpenRow, ...]]:
@@ -101,37 +119,59 @@ class ReconcileActivities:
             yield page
             after = page[-1].order_id
 
-    async def _fates(self, rows: list[OpenRow], grace: timedelta) -> tuple[list[DeadOrder], list[str]]:
-        dead: list[DeadOrder] = []
-        ended: list[str] = []
+    async def _fates(self, rows: list[OpenRow], grace: timedelta) -> "_Fates":
+        fates = _Fates([], [], [])
         for part in _parts(rows):
-            fates = await asyncio.gather(*(self._orders.fate(row, grace) for row in part))
+            found = await asyncio.gather(*(self._orders.fate(row, grace) for row in part))
             # A workflow that has just ended had closed its row before; our page may be from before that.
             still = await self._store.still_open([row.order_id for row in part])
-            for row, fate in zip(part, fates, strict=True):
-                if fate is not None and row.order_id in still:
+            for row, fate in zip(part, found, strict=True):
+                if fate is None:
+                    fates.living.append(row)
+                elif row.order_id in still:
                     if isinstance(fate, DeadOrder):
-                        dead.append(fate)
+                        fates.dead.append(fate)
                     else:
-                        ended.append(row.order_id)
+                        fates.ended.append(row.order_id)
             activity.heartbeat()
-        return dead, ended
+        return fates
 
     async def _compare(self, rows: list[OpenRow]) -> "_Compared":
-        half_written: list[HalfWritten] = []
-        unanswered: list[str] = []
-        asked = 0
-        for part in _parts(rows):
-            if len(unanswered) >= ASKED_AGAIN_MAX:
-                break
-            for row, version in zip(part, await asyncio.gather(*map(self._version, part)), strict=True):
-                if isinstance(version, Unavailable):
-                    unanswered.append(row.order_id)
-                elif version is not None and version < row.version:
-                    half_written.append(HalfWritten(order_id=row.order_id, version=row.version, known_version=version))
-            asked += len(part)
-            activity.heartbeat()
-        return _Compared(half_written, unanswered, asked)
+        """From the first on, twenty at a time, until as many gave no answer as may, or time is up."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._comparing_time.total_seconds()
+        answers: dict[str, int | Unavailable | None] = {}
+        asking: dict[asyncio.Task[int | Unavailable | None], str] = {}
+        silent = asked = 0
+        try:
+            while True:
+                # Each that is being asked may turn out silent. The first is asked whatever the time: runs go on.
+                while (
+                    asked < len(rows)
+                    and len(asking) < min(_SIDE_BY_SIDE, ASKED_AGAIN_MAX - silent)
+                    and (clock() < end or asked == 0)
+                ):
+                    asking[asyncio.create_task(self._version(rows[asked]))] = rows[asked].order_id
+                    asked += 1
+                if not asking:
+                    break
+                done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    answer = answers[asking.pop(task)] = await task
+                    silent += isinstance(answer, Unavailable)
+                activity.heartbeat()
+        finally:
+            for task in asking:
+                task.cancel()
+        compared = _Compared([], [], asked)
+        for row in rows[:asked]:
+            version = answers[row.order_id]
+            if isinstance(version, Unavailable):
+                compared.unanswered.append(row.order_id)
+            elif version is not None and version < row.version:
+                half = HalfWritten(order_id=row.order_id, version=row.version, known_version=version)
+                compared.half_written.append(half)
+        return compared
 
     async def _version(self, row: OpenRow) -> int | Unavailable | None:
         try:
@@ -165,10 +205,11 @@ class ReconcileActivities:
 
     @activity.defn
     async def release_dead_stock(self, look: ReconcileInput) -> MendedStock:
-        return await self._store.release_dead_stock(timedelta(seconds=look.grace_seconds), look.dry_run)
+        grace = timedelta(seconds=look.grace_seconds)
+        return await self._store.release_dead_stock(grace, look.dry_run, activity.heartbeat)
 
     @activity.defn
-    async def find_held_money(self, look: ReconcileInput) -> tuple[HeldMoney, ...]:
+    async def find_held_money(self, look: ReconcileInput) -> FoundMoney:
         return await self._store.held_money(timedelta(seconds=look.grace_seconds))
 
     @activity.defn
@@ -181,7 +222,19 @@ class _Compared(NamedTuple):
     half_written: list[HalfWritten]
     unanswered: list[str]
     asked: int
-    """So many of the rows, from the first on; the others are left where too many gave no answer."""
+    """So many of the rows, from the first on; the others are left where too many gave no answer, or time was up."""
+
+
+class _Fates(NamedTuple):
+    dead: list[DeadOrder]
+    ended: list[str]
+    living: list[OpenRow]
+    """And those that ended a moment ago."""
+
+
+def _place(row: OpenRow) -> tuple[datetime, str]:
+    """In the order in which rows are compared; many are written at one moment by an import."""
+    return row.saved_at, row.order_id
 
 
 def _parts(things: list[_Thing]) -> Iterable[list[_Thing]]:

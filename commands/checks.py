@@ -10,6 +10,8 @@ from commands.showing import sheet, show
 from domain.reconciling import ReconcileInput
 from usecases.temporal import connect
 
+_NOT_COUNTED = ("orders", "ask_again", "looked_until_order_id")
+
 
 def add_commands(commands: Commands) -> None:
     check = commands.add("check", _check, "Ask the database whether all units and money add up; prints what does not.")
@@ -45,9 +47,6 @@ async def _reconcile(arguments: Arguments) -> int:
         **({} if arguments.at_most is None else {"taken_up_max": arguments.at_most}),
     )
     report = await reconcile(await connect(), look)
-    counts = {
-        name: value for name, value in report.model_dump(mode="json").items() if name not in ("orders", "ask_again")
-    }
+    counts = {name: value for name, value in report.model_dump(mode="json").items() if name not in _NOT_COUNTED}
     show(arguments, report, "\n".join((sheet(counts), *report.orders)))
-    left = report.held_back or report.failed or report.not_mended or report.ended or report.without_rows
-    return REFUSED if left else OK
+    return REFUSED if report.leaves_something else OK

@@ -1,6 +1,6 @@
 """What reconciliation reads of many orders at once, and the stock and money that it gives back of closed ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Interval, Text
 
-from domain.reconciling import HeldMoney, MendedStock, OpenRow
+from domain.reconciling import VOIDED_AT_ONCE, FoundMoney, HeldMoney, MendedStock, OpenRow
 from domain.taking_up import BY
 from store.backorders import allocate_to_waiting
 from store.database import Database
@@ -55,9 +55,11 @@ class Reconciling:
 
     # -- stock -------------------------------------------------------------------------
 
-    async def release_dead_stock(self, grace: timedelta, dry_run: bool) -> MendedStock:
+    async def release_dead_stock(
+        self, grace: timedelta, dry_run: bool, lives: Callable[[], object] = lambda: None
+    ) -> MendedStock:
         """Give back what closed or unknown orders hold or wait for, and mend levels that say another thing than the
-        orders do. Three statements where there is nothing to do.
+        orders do. Three statements where there is nothing to do; `lives` is called after each transaction.
         """
         async with self._database.statement() as connection:
             holders = (await connection.execute(_DEAD_HOLDERS, {"grace": grace})).all()
@@ -65,16 +67,17 @@ class Reconciling:
             waiting = (await connection.execute(_DEAD_BACKORDERS)).all()
         if dry_run:
             wrong = {(row.location_id, row.seller_id, row.sku) for row in levels}
-            return MendedStock(
+            return MendedStock.of(
                 orders=_names((*holders, *waiting)),
                 units=sum(row.quantity for row in holders),
                 backorders=len(waiting),
-                levels=tuple("/".join(level) for level in sorted(wrong)),
+                levels=["/".join(level) for level in sorted(wrong)],
             )
         # First, so that what is given back goes to nobody who is gone.
         stopped: list[Row[Any]] = []
         for order_id, own in groupby(waiting, key=lambda row: str(row.order_id)):
             stopped += await self._stop(order_id, own)
+            lives()
         mended: list[str] = []
         not_mended: list[str] = []
         for level in levels:
@@ -82,15 +85,17 @@ class Reconciling:
             done = await self._mend_level(level)
             if done is not None:
                 (mended if done else not_mended).append(name)
+            lives()
         released: list[Row[Any]] = []
         for holder in holders:
             released += await self._release(holder, grace)
-        return MendedStock(
+            lives()
+        return MendedStock.of(
             orders=_names((*released, *stopped)),
             units=sum(row.quantity for row in released),
             backorders=len(stopped),
-            levels=tuple(mended),
-            not_mended=tuple(not_mended),
+            levels=mended,
+            not_mended=not_mended,
         )
 
     async def _release(self, holder: Row[Any], grace: timedelta) -> list[Row[Any]]:
@@ -153,19 +158,20 @@ class Reconciling:
 
     # -- money -------------------------------------------------------------------------
 
-    async def held_money(self, grace: timedelta) -> tuple[HeldMoney, ...]:
+    async def held_money(self, grace: timedelta) -> FoundMoney:
         """What closed orders have authorized and neither captured nor voided. One statement."""
         async with self._database.statement() as connection:
-            rows = await connection.execute(_HELD_MONEY, {"grace": grace})
-            return tuple(
-                HeldMoney(
-                    order_id=row.order_id,
-                    amount=row.amount,
-                    # One that was asked for already is asked for again by its own key.
-                    key=row.under_way or f"{row.order_id}:void:reconciled:{row.moves}",
-                )
-                for row in rows
+            rows = (await connection.execute(_HELD_MONEY, {"grace": grace, "at_most": VOIDED_AT_ONCE})).all()
+        held = tuple(
+            HeldMoney(
+                order_id=row.order_id,
+                amount=row.amount,
+                # One that was asked for already is asked for again by its own key.
+                key=row.under_way or f"{row.order_id}:void:reconciled:{row.moves}",
             )
+            for row in rows
+        )
+        return FoundMoney(held=held, count=rows[0].altogether if rows else 0)
 
     async def note_voided(self, order_id: str, amount: int, words: str) -> None:
         async with self._database.transaction() as connection:
@@ -204,8 +210,8 @@ async def _write_timeline(connection: AsyncConnection, order_id: str, what: str,
         await connection.execute(insert(order_changes).values(order_id=order_id))
 
 
-def _names(rows: Iterable[Row[Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(row.order_id) for row in rows))
+def _names(rows: Iterable[Row[Any]]) -> list[str]:
+    return [*dict.fromkeys(str(row.order_id) for row in rows)]
 
 
 # -- statements ----------------------------------------------------------------------
@@ -297,13 +303,15 @@ _STOP = text(
     """
 )
 # A void that the provider refused has to run out at the bank. Each payment that holds money asks for its order: joined,
-# PostgreSQL may read all orders instead, as it cannot know how few payments hold any.
+# PostgreSQL may read all orders instead, as it cannot know how few payments hold any. By chance, so that those which no
+# run can void do not keep the others from it.
 _HELD_MONEY = text(
     """
     SELECT order_id, sum(authorized - captured - voided)::bigint AS amount,
            (SELECT count(*) FROM money_moves AS moves WHERE moves.order_id = payments.order_id) AS moves,
            (SELECT min(plan_key) FROM money_moves AS moves
-            WHERE moves.order_id = payments.order_id AND NOT settled AND moves.kind = 'void') AS under_way
+            WHERE moves.order_id = payments.order_id AND NOT settled AND moves.kind = 'void') AS under_way,
+           count(*) OVER () AS altogether
     FROM payments
     WHERE authorized > captured + voided
       AND (SELECT closed AND saved_at < now() - :grace FROM orders WHERE orders.order_id = payments.order_id)
@@ -312,6 +320,7 @@ _HELD_MONEY = text(
           AND moves.payment_id = payments.payment_id AND moves.kind = 'void' AND refused_because IS NOT NULL
       )
     GROUP BY order_id
+    ORDER BY random() LIMIT :at_most
     """
 ).bindparams(_grace)
 _WRITE_TIMELINE = text(

@@ -102,7 +102,8 @@ class Meters:
             return Gauge(f"openorders_reconciliation_{name}", text, registry=self.registry)
 
         gauge("interval_seconds", "How often the schedule is to run.").set(60 * every_minutes)
-        return gauge("finished_timestamp_seconds", "When the schedule's last run ended well, or the schedule was made.")
+        text = "When the schedule's last run ended well, or the schedule was made."
+        return gauge("last_success_timestamp_seconds", text)
 
     def text(self) -> bytes:
         """For Prometheus. Callable from any thread."""
@@ -231,7 +232,7 @@ async def keep_looking_at_schedule(
     finished_at: Gauge,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Until cancelled: when reconciliation last came to its end, as Temporal has it, whoever ran it.
+    """Until cancelled: when reconciliation last came to its end, as Temporal has it, whichever worker ran it.
 
     What is known stays where Temporal does not answer, or has deleted the run: it grows older meanwhile.
     """
@@ -305,7 +306,7 @@ def _count(meters: Meters, given: object, answer: object) -> None:
         case Step(effect=HandOver() as handover), _:
             meters.parcels.inc(len(handover.parcel_ids))
         case ReconcileInput(dry_run=False), (Found() | MendedStock()) as found:
-            for kind, number in _found(given, found).items():
+            for kind, number in _found(found).items():
                 meters.reconciled.labels(kind).inc(number)
         case DeadOrder(), True:
             meters.reconciled.labels("taken_up").inc()
@@ -317,13 +318,13 @@ def _count(meters: Meters, given: object, answer: object) -> None:
             meters.ended.labels(given.result.status).inc()
 
 
-def _found(look: ReconcileInput, found: Found | MendedStock) -> dict[str, int]:
+def _found(found: Found | MendedStock) -> dict[str, int]:
     """Orders or levels, not units: how many of each kind one look came to."""
     if isinstance(found, MendedStock):
         return {
-            "stock_released": len(found.orders),
-            "level_mended": len(found.levels),
-            "level_not_mended": len(found.not_mended),
+            "stock_released": found.orders_count,
+            "level_mended": found.levels_count,
+            "level_not_mended": found.not_mended_count,
         }
     return {
         "held_back": found.held_back_count,

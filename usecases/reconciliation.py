@@ -99,7 +99,8 @@ def _schedule(every: timedelta, task_queue: str) -> Schedule:
     return Schedule(
         action=action,
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        # After an outage one run sees all that the missed ones would have seen.
+        # After an outage one run sees all that the missed ones would have seen: the next one, or that which the first
+        # worker triggers (`trigger_if_overdue`).
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
 
@@ -138,6 +139,27 @@ async def last_finished(client: Client, task_queue: str = TASK_QUEUE) -> datetim
         raise Unavailable(f"Temporal: {error.status.name}") from None
 
 
+async def trigger_if_overdue(client: Client, minutes: float, task_queue: str = TASK_QUEUE) -> bool:
+    """Have the schedule run now where its last run ended longer ago than its interval: nobody was there to run it, and
+    the next one may be hours away. Gives whether it was triggered. Raises `Unavailable`.
+
+    Several workers may do so at once; while one run goes on there is no other. A paused schedule stays so.
+    """
+    finished = await last_finished(client, task_queue)
+    if finished is None or datetime.now(UTC) - finished <= timedelta(minutes=minutes):
+        return False
+    handle = client.get_schedule_handle(schedule_id(task_queue))
+    try:
+        if (await handle.describe(rpc_timeout=_LOOK_PATIENCE)).schedule.state.paused:
+            return False
+        await handle.trigger(rpc_timeout=_LOOK_PATIENCE)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise Unavailable(f"Temporal: {error.status.name}") from None
+    return True
+
+
 async def reconcile(client: Client, look: ReconcileInput, task_queue: str = TASK_QUEUE) -> ReconcileReport:
     """One run now. Raises `Unreachable` where no worker ends it."""
     try:
@@ -162,7 +184,11 @@ async def reconcile(client: Client, look: ReconcileInput, task_queue: str = TASK
 class OrderWorkflows:
     """`activities.ports.RunningOrders`, by Temporal."""
 
-    def __init__(self, client: Client, task_queue: str = TASK_QUEUE) -> None:
+    def __init__(
+        self, client: Client, task_queue: str = TASK_QUEUE, query_patience: timedelta = _QUERY_PATIENCE
+    ) -> None:
+        """`query_patience` is for each of two tries to ask a running order."""
+        self.query_patience = query_patience
         self._client = client
         self._task_queue = task_queue
         self._orders = Orders(client, task_queue=task_queue)
@@ -228,7 +254,7 @@ class OrderWorkflows:
 
     async def version(self, order_id: str) -> int | None:
         try:
-            view = await self._orders.query(order_id, "status", patience=_QUERY_PATIENCE)
+            view = await self._orders.query(order_id, "status", patience=self.query_patience)
         except (OrderClosed, OrderNotFound):
             return None
         except OrderError as error:

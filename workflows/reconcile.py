@@ -1,7 +1,6 @@
 """Reconciliation: what PostgreSQL and Temporal disagree on is found and mended, by a schedule or by hand."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
@@ -39,9 +38,8 @@ class ReconcileWorkflow:
         if look.since is None:
             before = _run_before()
             if before is not None and before.looked_until is not None:
-                # Twice over the edge: a clock may be a little behind.
-                since = before.looked_until - timedelta(seconds=look.grace_seconds)
-                look = look.model_copy(update={"since": since, "ask_again": before.ask_again})
+                from_there = {"since": before.looked_until, "since_order_id": before.looked_until_order_id}
+                look = look.model_copy(update={**from_there, "ask_again": before.ask_again})
         found = await outside_step(ReconcileActivities.find_lost_orders, look, RECONCILE_LOOK)
         await self._mend_orders(found, look)
         await self._mend_stock(look)
@@ -51,10 +49,11 @@ class ReconcileWorkflow:
             looked_at=found.looked_at,
             compared=found.compared,
             not_compared=found.not_compared,
-            unanswered=len(found.unanswered),
+            unanswered=found.unanswered_count,
             without_rows=found.without_rows_count,
             ended=found.ended_count,
             looked_until=found.looked_until,
+            looked_until_order_id=found.looked_until_order_id,
             ask_again=self._ask_again,
             orders=tuple(self._orders),
             **self._counts,
@@ -63,12 +62,10 @@ class ReconcileWorkflow:
         return report
 
     async def _mend_orders(self, found: Found, look: ReconcileInput) -> None:
-        # An activity of the build before told of all of them, however many.
-        if len(found.dead) <= look.taken_up_max:
-            for order in found.dead:
-                if await self._try(ReconcileActivities.take_up_lost_order, order, order.order_id, look):
-                    self._count("taken_up")
-                    self._name("taken_up", [order.order_id])
+        for order in found.dead:
+            if await self._try(ReconcileActivities.take_up_lost_order, order, order.order_id, look):
+                self._count("taken_up")
+                self._name("taken_up", [order.order_id])
         self._count("held_back", found.held_back_count)
         self._name("held_back", found.held_back)
         not_written: list[str] = []
@@ -81,6 +78,7 @@ class ReconcileWorkflow:
                 not_written.append(half.order_id)
         # Those that were asked again already come last, so that they are the ones that are let go.
         self._ask_again = (*not_written, *found.unanswered)[:ASKED_AGAIN_MAX]
+        self._count("let_go", len(not_written) + found.unanswered_count - len(self._ask_again))
         self._name("without_rows", found.without_rows)
         self._name("ended", found.ended)
 
@@ -88,14 +86,16 @@ class ReconcileWorkflow:
         stock = await outside_step(ReconcileActivities.release_dead_stock, look, RECONCILE_LOOK)
         self._count("units_released", stock.units)
         self._count("backorders_cancelled", stock.backorders)
-        self._count("levels_mended", len(stock.levels))
-        self._count("not_mended", len(stock.not_mended))
+        self._count("levels_mended", stock.levels_count)
+        self._count("not_mended", stock.not_mended_count)
         self._name("stock_released", stock.orders)
         self._name("level_mended", stock.levels)
         self._name("level_not_mended", stock.not_mended)
 
     async def _mend_money(self, look: ReconcileInput) -> None:
-        for money in await outside_step(ReconcileActivities.find_held_money, look, RECONCILE_LOOK):
+        found = await outside_step(ReconcileActivities.find_held_money, look, RECONCILE_LOOK)
+        self._count("not_voided", found.count - len(found.held))
+        for money in found.held:
             done = money.amount
             if not look.dry_run:
                 void = Step[VoidRest](order_id=money.order_id, effect=VoidRest(key=money.key))

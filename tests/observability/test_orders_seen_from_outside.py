@@ -119,11 +119,15 @@ async def test_what_reconciliation_mends_is_counted_by_kind(outside: Outside, pl
     assert told == dict.fromkeys(RECONCILED, 0) | {"held_back": 1, "taken_up": 1}
 
 
-def test_when_reconciliation_is_to_run_and_since_when_it_does_not_is_known_before_its_first_run(played: Played) -> None:
-    values = _values(played.metrics)
+async def test_when_reconciliation_is_to_run_and_since_when_it_does_not_is_known(outside: Outside) -> None:
+    asked = ("openorders_reconciliation_last_success_timestamp_seconds", "")
+    values = await eventually(lambda: _told(outside), lambda values: values[asked] > 0)
     assert values[("openorders_reconciliation_interval_seconds", "")] == 300
-    made_at = values[("openorders_reconciliation_finished_timestamp_seconds", "")]
-    assert 0 < time.time() - made_at < 3600
+    assert 0 < time.time() - values[asked] < 3600
+
+
+async def _told(outside: Outside) -> dict[tuple[str, str], float]:
+    return _values(outside.metrics())
 
 
 async def test_a_worker_that_has_just_started_knows_when_reconciliation_last_ended(outside: Outside) -> None:
@@ -140,7 +144,7 @@ async def test_a_worker_that_has_just_started_knows_when_reconciliation_last_end
     while known < ended.timestamp():
         assert time.monotonic() < deadline, (known, ended)
         await asyncio.sleep(0.1)
-        known = _values(outside.metrics())[("openorders_reconciliation_finished_timestamp_seconds", "")]
+        known = _values(outside.metrics())[("openorders_reconciliation_last_success_timestamp_seconds", "")]
 
 
 async def test_the_end_that_is_known_stays_while_temporal_does_not_answer() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from benchmarks.population import populate
 from domain.catalog import Receipt
 from domain.outbox import OutboxKind
-from domain.reconciling import MendedStock
+from domain.reconciling import FoundMoney, MendedStock
 from store.database import Database, plain_url
 from store.outbox import Outbox
 from store.reconciling import Reconciling
@@ -95,7 +95,7 @@ async def test_reconciliation_reads_what_is_open_and_what_is_held_and_nothing_el
         for _ in range(_AGAIN):
             assert len(await reconciling.open_orders("", timedelta(0))) == open_orders
             assert await reconciling.release_dead_stock(timedelta(0), dry_run=True) == MendedStock()
-            assert await reconciling.held_money(timedelta(0)) == ()
+            assert await reconciling.held_money(timedelta(0)) == FoundMoney()
     finally:
         await database.close()
     assert 0 < open_orders < _ORDERS / 10

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from domain.reconciling import MendedStock
+from domain.reconciling import NAMED_MAX, VOIDED_AT_ONCE, MendedStock
 from store.database import Database
 from store.identities import violations
 from store.reconciling import Reconciling
@@ -16,6 +16,18 @@ NO_GRACE = timedelta(0)
 
 async def _mend(database: Database) -> MendedStock:
     return await Reconciling(database).release_dead_stock(NO_GRACE, dry_run=False)
+
+
+async def _copied(database: Database, table: str, order_id: str, number: int) -> None:
+    """The rows of one order as those of so many others."""
+    await _sql(
+        database,
+        f"INSERT INTO {table} OVERRIDING USER VALUE SELECT (jsonb_populate_record({table},"
+        " jsonb_build_object('order_id', order_id || '-' || number))).*"
+        f" FROM {table}, generate_series(1, :number) AS number WHERE order_id = :of",
+        of=order_id,
+        number=number,
+    )
 
 
 async def _sql(database: Database, statement: str, **values: object) -> None:
@@ -151,3 +163,41 @@ async def test_levels_that_say_another_thing_than_the_orders_do(database: Databa
         near=shop.near,
     )
     assert (await _mend(database)).not_mended == (f"{shop.near}/{shop.seller}/mug",), "a person must count"
+
+
+async def test_very_many_that_hold_stock_are_counted_and_each_is_a_sign_of_life(database: Database) -> None:
+    shop = await Shop(database, near=5).open()
+    order_id = await _closed(shop, 1)
+    others = NAMED_MAX + 20
+    for table in ("orders", "reservations"):
+        await _copied(database, table, order_id, others)
+    level = {"all": others + 1, "near": shop.near}
+    statement = "UPDATE stock SET on_hand = :all, reserved = :all WHERE location_id = :near AND sku = 'mug'"
+    await _sql(database, statement, **level)
+    signs: list[None] = []
+    mended = await Reconciling(database).release_dead_stock(NO_GRACE, False, lambda: signs.append(None))
+    assert (mended.units, mended.orders_count, len(mended.orders)) == (others + 1, others + 1, NAMED_MAX)
+    assert len(signs) >= others + 1, "and levels that other tests left wrong"
+    assert await shop.level(shop.near) == (others + 1, 0)
+
+
+async def test_of_very_many_whose_money_is_held_a_run_gets_some_and_the_number(database: Database) -> None:
+    shop = await Shop(database, near=5).open()
+    order_id = await _closed(shop, 1)
+    others = VOIDED_AT_ONCE + 20
+    await _sql(
+        database, "UPDATE payments SET authorized = captured + 500, voided = 0 WHERE order_id = :of", of=order_id
+    )
+    for table in ("orders", "payments"):
+        await _copied(database, table, order_id, others)
+    seen: set[str] = set()
+    for _ in range(100):
+        found = await Reconciling(database).held_money(NO_GRACE)
+        assert found.count == others + 1
+        assert len({held.order_id for held in found.held}) == VOIDED_AT_ONCE
+        seen.update(held.order_id for held in found.held)
+        if len(seen) == found.count:
+            break
+    assert len(seen) == others + 1, "those that no run can void keep no other from it"
+    await _sql(database, "UPDATE payments SET authorized = captured")
+    assert (await Reconciling(database).held_money(NO_GRACE)).count == 0

@@ -1,6 +1,7 @@
 """What reconciliation makes of a list that lags, orders that do not answer, and very many that have lost their life."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from domain.reconciling import ASKED_AGAIN_MAX, NAMED_MAX, Found, HalfWritten, O
 from domain.requests import Unavailable
 from localstack.stack import Stack
 from store.reconciling import Reconciling
-from tests.shop import Shop, eventually, line, open_shop
+from tests.shop import PATIENCE_SECONDS, Shop, eventually, line, open_shop
 from usecases.reconciliation import OrderWorkflows, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
 from workflows.reconcile import ReconcileWorkflow
@@ -125,15 +126,17 @@ async def _reconciling(
         report: ReconcileReport = await handle.result()
         return report
 
-    async with Worker(
-        shop.client,
-        task_queue=queue,
-        workflows=[ReconcileWorkflow],
-        activities=methods,
-        workflow_runner=workflow_runner(),
-    ):
-        yield run
-    await schedule.delete()
+    try:
+        async with Worker(
+            shop.client,
+            task_queue=queue,
+            workflows=[ReconcileWorkflow],
+            activities=methods,
+            workflow_runner=workflow_runner(),
+        ):
+            yield run
+    finally:
+        await schedule.delete()
 
 
 async def test_an_order_that_gave_no_answer_is_compared_by_the_next_run(
@@ -150,12 +153,16 @@ async def test_an_order_that_gave_no_answer_is_compared_by_the_next_run(
         "UPDATE orders SET version = version + 3, saved_at = now() - interval '30 min',"
         " recorded_at = now() - interval '30 min'",
     )
-    activities = _FailingToWrite(Reconciling(shop.database), OrderWorkflows(client, shop.task_queue))
+    orders = OrderWorkflows(client, shop.task_queue)
+    activities = _FailingToWrite(Reconciling(shop.database), orders)
     async with _reconciling(shop, activities) as run:
+        patience, orders.query_patience = orders.query_patience, timedelta(seconds=0.5)
         first = await run()
-        assert (first.compared, first.unanswered, first.ask_again) == (1, 1, (order_id,))
+        orders.query_patience = patience
+        assert (first.compared, first.unanswered, first.ask_again) == (0, 1, (order_id,))
         assert first.looked_until is not None, "the others need not be compared again"
         async with worker.running(built):
+            await shop.until(order_id, lambda status: True)
             activities.fails = True
             second = await run()
             assert (second.compared, second.unanswered, second.rewritten, second.failed) == (1, 0, 0, 1)
@@ -169,11 +176,12 @@ async def test_an_order_that_gave_no_answer_is_compared_by_the_next_run(
 
 
 class _Silent(OrderWorkflows):
-    """Runs of all orders, none of which answers."""
+    """Runs of all orders, of which those in `silent` give no answer, and the others the version of their rows."""
 
-    def __init__(self, client: Client, order_ids: list[str]) -> None:
+    def __init__(self, client: Client, order_ids: Iterable[str], silent: Iterable[str]) -> None:
         super().__init__(client)
-        self.order_ids = order_ids
+        self.order_ids = [*order_ids]
+        self.silent = {*silent}
         self.asked: list[str] = []
 
     async def running(self, grace: timedelta) -> dict[str, bool]:
@@ -181,65 +189,172 @@ class _Silent(OrderWorkflows):
 
     async def version(self, order_id: str) -> int | None:
         self.asked.append(order_id)
-        raise Unavailable("no answer within 5 s: is a worker running?")
+        if order_id in self.silent:
+            await self.nobody_answers()
+            raise Unavailable("no answer within 5 s: is a worker running?")
+        return 1_000
+
+    async def nobody_answers(self) -> None:
+        """What is waited for."""
 
 
-async def test_orders_that_never_answer_take_a_bounded_part_of_each_run(
-    shop: Shop, client: Client, fresh_database: Callable[[], str]
-) -> None:
-    async with _with_open_rows(shop, fresh_database(), 3 * ASKED_AGAIN_MAX) as many:
-        rows = list(await Reconciling(many.database).open_orders("", NO_GRACE))
-        orders = _Silent(client, [row.order_id for row in rows])
-        activities = ReconcileActivities(Reconciling(many.database), orders)
-        by_time = [row.order_id for row in sorted(rows, key=_saved_at)]
+async def test_orders_that_never_answer_take_a_bounded_part_of_each_run(shop: Shop) -> None:
+    async with _open_rows(shop, 3 * ASKED_AGAIN_MAX) as rows:
+        by_time = [row.order_id for row in rows]
+        orders = _Silent(shop.client, by_time, by_time)
+        activities = ReconcileActivities(Reconciling(shop.database), orders)
         look = ReconcileInput(grace_seconds=0.0)
         for number in range(3):
             orders.asked.clear()
-            found: Found = await ActivityEnvironment().run(activities.find_lost_orders, look)
+            found = await _found(activities, look)
             start = number * ASKED_AGAIN_MAX
             assert [*found.unanswered] == orders.asked == by_time[start : start + ASKED_AGAIN_MAX], "each is asked once"
             assert found.not_compared == len(rows) - start - ASKED_AGAIN_MAX
-            look = look.model_copy(update={"since": found.looked_until, "ask_again": found.unanswered})
+            assert found.unanswered_count == (ASKED_AGAIN_MAX if number == 0 else 2 * ASKED_AGAIN_MAX)
+            look = _from_there(look, found)
         orders.asked.clear()
-        found = await ActivityEnvironment().run(activities.find_lost_orders, look)
+        found = await _found(activities, look)
         assert {*found.unanswered} == {*orders.asked} == {*by_time[-ASKED_AGAIN_MAX:]}, (
             "and then those of the run before"
         )
 
 
-def _saved_at(row: OpenRow) -> Any:
-    return row.saved_at
+async def test_silent_orders_of_one_moment_are_passed_by_runs_of_the_schedule(shop: Shop) -> None:
+    """All were written at once, as by an import; what is younger than a minute is left alone."""
+    async with _open_rows(shop, 2 * ASKED_AGAIN_MAX + 50, at_once=True) as rows:
+        in_order = [row.order_id for row in rows]
+        orders = _Silent(shop.client, in_order, in_order)
+        asked: list[str] = []
+        told: list[tuple[int, int, int]] = []
+        async with _reconciling(shop, ReconcileActivities(Reconciling(shop.database), orders)) as run:
+            for _ in range(3):
+                report = await run()
+                asked += [one for one in orders.asked if one not in asked]
+                orders.asked.clear()
+                told.append((report.not_compared, report.unanswered, report.let_go))
+                assert report.compared == 0
+                assert not report.is_clean
+                assert len(report.ask_again) == ASKED_AGAIN_MAX
+        assert asked == in_order, "a run begins with the first that the one before it left"
+        assert told == [(250, 200, 0), (50, 400, 200), (0, 250, 50)]
+
+
+async def test_more_orders_of_one_moment_than_a_run_compares_are_all_compared(shop: Shop) -> None:
+    async with _open_rows(shop, 250, at_once=True) as rows:
+        orders = _Silent(shop.client, [row.order_id for row in rows], ())
+        activities = ReconcileActivities(Reconciling(shop.database), orders)
+        look = ReconcileInput(compared_max=100)
+        for compared, left in ((100, 150), (100, 50), (50, 0)):
+            found = await _found(activities, look)
+            assert (found.compared, found.not_compared) == (compared, left)
+            look = _from_there(look, found)
+        assert orders.asked == [row.order_id for row in rows]
+
+
+class _SilentUntilAllAreAsked(_Silent):
+    all_asked: asyncio.Event
+
+    async def version(self, order_id: str) -> int | None:
+        if len(self.asked) + 1 == len(self.order_ids):
+            self.all_asked.set()
+        return await super().version(order_id)
+
+    async def nobody_answers(self) -> None:
+        await self.all_asked.wait()
+
+
+async def test_a_silent_order_keeps_no_other_waiting(shop: Shop) -> None:
+    """Every twentieth is silent, and is so until all are asked."""
+    async with _open_rows(shop, 300) as rows:
+        order_ids = [row.order_id for row in rows]
+        orders = _SilentUntilAllAreAsked(shop.client, order_ids, order_ids[::20])
+        orders.all_asked = asyncio.Event()
+        activities = ReconcileActivities(Reconciling(shop.database), orders)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            found = await _found(activities, ReconcileInput(grace_seconds=0.0))
+        assert found.unanswered == tuple(order_ids[::20])
+        assert (found.compared, found.not_compared) == (285, 0)
+
+
+class _SlowToBeSilent(_Silent):
+    async def nobody_answers(self) -> None:
+        await asyncio.sleep(0.02)
+
+
+async def test_a_run_compares_for_a_limited_time_and_the_next_one_goes_on(shop: Shop) -> None:
+    """However short the time, each run comes further."""
+    async with _open_rows(shop, 6) as rows:
+        order_ids = [row.order_id for row in rows]
+        orders = _SlowToBeSilent(shop.client, order_ids, order_ids)
+        no_time = ReconcileActivities(Reconciling(shop.database), orders, comparing_time=timedelta(0))
+        look = ReconcileInput(grace_seconds=0.0)
+        for left in (5, 4, 3, 2, 1, 0):
+            found = await _found(no_time, look)
+            assert (found.compared, found.not_compared, found.unanswered_count) == (0, left, 6 - left)
+            look = _from_there(look, found)
+        assert orders.asked == order_ids
+
+
+async def test_an_order_to_be_asked_again_may_be_missing_in_the_list(shop: Shop) -> None:
+    """Between two runs of it, for one. It runs for sure, by its id."""
+    order_id = await shop.placed(line(await shop.lists(5), 1))
+    await _sql(shop, "UPDATE orders SET saved_at = now() - interval '2 h' WHERE order_id = :of", of=order_id)
+    orders = _ListOfBefore(shop.client, shop.task_queue)
+    orders.listed = {}
+    activities = ReconcileActivities(Reconciling(shop.database), orders)
+    look = ReconcileInput(grace_seconds=0.0, ask_again=(order_id,))
+    assert (await _found(activities, look)).compared == 1
+    assert (await _found(activities, look.model_copy(update={"ask_again": ()}))).compared == 0, "written long ago"
+    await shop.update(order_id, "cancel")
+    await shop.ended(order_id)
+
+
+async def _found(activities: ReconcileActivities, look: ReconcileInput) -> Found:
+    found: Found = await ActivityEnvironment().run(activities.find_lost_orders, look)
+    return found
+
+
+def _from_there(look: ReconcileInput, found: Found) -> ReconcileInput:
+    """What the workflow gives the next run of the schedule."""
+    there = {"since": found.looked_until, "since_order_id": found.looked_until_order_id}
+    return look.model_copy(update={**there, "ask_again": found.unanswered})
 
 
 # -- orders that Temporal has lost ---------------------------------------------------------------
 
 
 @asynccontextmanager
-async def _with_open_rows(shop: Shop, url: str, number: int, body_hash: str = "") -> AsyncIterator[Shop]:
-    """Another shop that has so many open orders that Temporal knows nothing of, and no stock or money of theirs."""
-    async with open_shop(shop.stack, shop.client, url) as other:
-        order_id = await other.placed(line(await other.lists(5), 1))
-        await other.update(order_id, "cancel")
-        await other.ended(order_id)
-        copies = """
-            INSERT INTO orders SELECT (jsonb_populate_record(orders, jsonb_build_object(
-                'order_id', 'lost-' || lpad(number::text, 5, '0'), 'closed', false, 'result', NULL,
-                'status', 'Unshipped', 'body_hash', CAST(:hash AS text) || body_hash,
-                'saved_at', now() - number * interval '1 s'))).*
-            FROM orders, generate_series(1, :number) AS number WHERE order_id = :of
-        """
-        await _sql(other, copies, of=order_id, number=number, hash=body_hash)
-        yield other
+async def _open_rows(
+    shop: Shop, number: int, *, at_once: bool = False, body_hash: str = ""
+) -> AsyncIterator[list[OpenRow]]:
+    """So many open orders that Temporal knows nothing of, and no stock or money of theirs; by the time they were
+    written, which is at least two minutes ago."""
+    order_id = await shop.placed(line(await shop.lists(5), 1))
+    await shop.update(order_id, "cancel")
+    await shop.ended(order_id)
+    copies = """
+        INSERT INTO orders SELECT (jsonb_populate_record(orders, jsonb_build_object(
+            'order_id', 'lost-' || lpad(number::text, 5, '0'), 'closed', false, 'result', NULL, 'version', 7,
+            'status', 'Unshipped', 'body_hash', CAST(:hash AS text) || body_hash,
+            'recorded_at', now() - interval '2 h',
+            'saved_at', now() - interval '2 min' - CASE WHEN :at_once THEN 0 ELSE number END * interval '1 s'))).*
+        FROM orders, generate_series(1, :number) AS number WHERE order_id = :of
+    """
+    await _sql(shop, copies, of=order_id, number=number, hash=body_hash, at_once=at_once)
+    try:
+        rows = await Reconciling(shop.database).open_orders("", NO_GRACE)
+        assert len(rows) == number
+        yield sorted(rows, key=lambda row: (row.saved_at, row.order_id))
+    finally:
+        await _sql(shop, "DELETE FROM orders WHERE order_id LIKE 'lost-%'")
 
 
 @pytest.mark.parametrize("at_most", [50, 20_000])
-async def test_however_many_orders_have_lost_their_life_they_are_counted(
-    shop: Shop, fresh_database: Callable[[], str], at_most: int
-) -> None:
+async def test_however_many_orders_have_lost_their_life_they_are_counted(shop: Shop, at_most: int) -> None:
     """20,000 of them are 3.2 MB, of which the engine takes two; these are fewer, and each longer."""
-    async with _with_open_rows(shop, fresh_database(), 1_200, body_hash="0" * 2_000) as other:
+    async with _open_rows(shop, 1_200, body_hash="0" * 2_000):
         look = ReconcileInput(grace_seconds=0.0, taken_up_max=at_most, dry_run=True)
-        report = await reconcile(other.client, look, other.task_queue)
+        report = await reconcile(shop.client, look, shop.task_queue)
         taken_up = 0 if at_most == 50 else 500
         assert (report.looked_at, report.taken_up, report.held_back) == (1_200, taken_up, 1_200 - taken_up)
         named = [entry.split()[0] for entry in report.orders]
