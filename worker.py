@@ -67,7 +67,7 @@ from usecases.metrics import ActivityMeter, Meters, keep_looking, keep_looking_a
 from usecases.outbox import OrderSignals, OutboxSender
 from usecases.probes import probes_served
 from usecases.process import end_process
-from usecases.reconciliation import OrderWorkflows, last_finished, register_schedule
+from usecases.reconciliation import OrderWorkflows, last_finished, register_schedule, trigger_if_overdue
 from usecases.registration import register_search_attributes
 from usecases.settings import BadSettings, Settings, load_settings
 from usecases.temporal import connect
@@ -287,6 +287,7 @@ async def run(settings: Settings) -> None:
         await migrate(settings.database_url)
         await register_search_attributes(client)
         await register_schedule(client, settings.reconcile_minutes)
+        await _reconcile_what_was_missed(client, settings.reconcile_minutes)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -301,6 +302,14 @@ async def run(settings: Settings) -> None:
             await stop.wait()
             open_orders.health.stopping = True
             await _end(following)
+
+
+async def _reconcile_what_was_missed(client: Client, minutes: float) -> None:
+    try:
+        await trigger_if_overdue(client, minutes)
+    except Unavailable as error:
+        # No reason to carry no orders on: the schedule's next run sees the same.
+        logger.warning("reconciliation was not triggered", extra={"cause": str(error)})
 
 
 def _runtime(settings: Settings) -> Runtime:

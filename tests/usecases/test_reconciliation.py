@@ -1,5 +1,6 @@
 """Orders whose workflow is gone, rows that nobody remembers, and what is held for nobody: found and mended once."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +36,7 @@ from localstack.stack import Stack
 from store.stock import Stock
 from tests.encryption import NEW, OLD, client_with
 from tests.shop import Shop, eventually, line, open_shop
-from usecases.reconciliation import last_finished, reconcile, register_schedule, schedule_id
+from usecases.reconciliation import last_finished, reconcile, register_schedule, schedule_id, trigger_if_overdue
 from worker import workflow_runner
 from workflows.arguments import ARGUMENTS
 from workflows.names import RECONCILE, WORKFLOW, workflow_id
@@ -415,6 +416,27 @@ async def test_the_schedule_is_made_once_and_kept_as_it_is_set(client: Client) -
     with pytest.raises(RPCError):
         await handle.describe()
     assert not await register_schedule(client, 0, queue)
+
+
+async def test_a_schedule_that_nobody_was_there_to_run_is_run_by_workers_that_start(client: Client) -> None:
+    queue = f"schedule-{uuid4().hex[:8]}"
+    assert not await trigger_if_overdue(client, 60, queue), "there is none"
+    await register_schedule(client, 60, queue)
+    handle = client.get_schedule_handle(schedule_id(queue))
+    assert not await trigger_if_overdue(client, 60, queue), "it was made a moment ago"
+    long_over = 1e-6
+    await handle.pause(note="while we move the database")
+    assert not await trigger_if_overdue(client, long_over, queue)
+    await handle.unpause()
+    assert await asyncio.gather(*(trigger_if_overdue(client, long_over, queue) for _ in range(3))) == [True] * 3
+    await eventually(handle.describe, lambda seen: bool(seen.info.running_actions))
+    assert await trigger_if_overdue(client, long_over, queue)
+    seen = await eventually(handle.describe, lambda seen: seen.info.num_actions_skipped_overlap > 0)
+    assert seen.info.num_actions == 1
+    [running] = seen.info.running_actions
+    assert isinstance(running, ScheduleActionExecutionStartWorkflow)
+    await client.get_workflow_handle(running.workflow_id).terminate()
+    await handle.delete()
 
 
 async def test_each_run_of_the_schedule_looks_on_from_the_last(shop: Shop) -> None:
