@@ -11,6 +11,7 @@ from activities.ports import LostOrders, ReconciliationStore, RunningOrders
 from domain.reconciling import (
     ASKED_AGAIN_MAX,
     NAMED_MAX,
+    REWRITTEN_AT_ONCE,
     TAKEN_UP_AT_ONCE,
     DeadOrder,
     Found,
@@ -137,28 +138,31 @@ class ReconcileActivities:
         return fates
 
     async def _compare(self, rows: list[OpenRow]) -> "_Compared":
-        """From the first on, twenty at a time, until as many gave no answer as may, or time is up."""
+        """From the first on, twenty at a time, until as many gave no answer or are behind as may, or time is up."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._comparing_time.total_seconds()
         answers: dict[str, int | Unavailable | None] = {}
-        asking: dict[asyncio.Task[int | Unavailable | None], str] = {}
-        silent = asked = 0
+        asking: dict[asyncio.Task[int | Unavailable | None], OpenRow] = {}
+        silent = ahead = asked = 0
         try:
             while True:
                 # Each that is being asked may turn out silent. The first is asked whatever the time: runs go on.
                 while (
                     asked < len(rows)
                     and len(asking) < min(_SIDE_BY_SIDE, ASKED_AGAIN_MAX - silent)
+                    and ahead < REWRITTEN_AT_ONCE
                     and (clock() < end or asked == 0)
                 ):
-                    asking[asyncio.create_task(self._version(rows[asked]))] = rows[asked].order_id
+                    asking[asyncio.create_task(self._version(rows[asked]))] = rows[asked]
                     asked += 1
                 if not asking:
                     break
                 done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    answer = answers[asking.pop(task)] = await task
+                    row = asking.pop(task)
+                    answer = answers[row.order_id] = await task
                     silent += isinstance(answer, Unavailable)
+                    ahead += isinstance(answer, int) and answer < row.version
                 activity.heartbeat()
         finally:
             for task in asking:
@@ -222,7 +226,8 @@ class _Compared(NamedTuple):
     half_written: list[HalfWritten]
     unanswered: list[str]
     asked: int
-    """So many of the rows, from the first on; the others are left where too many gave no answer, or time was up."""
+    """So many of the rows, from the first on; the others are left where too many gave no answer or are
+    behind, or time was up."""
 
 
 class _Fates(NamedTuple):

@@ -10,6 +10,7 @@ from commands.showing import sheet, show
 from domain.reconciling import ReconcileInput
 from usecases.temporal import connect
 
+_COMPARED_BY_HAND = 20_000
 _NOT_COUNTED = ("orders", "ask_again", "looked_until_order_id")
 
 
@@ -24,7 +25,9 @@ def add_commands(commands: Commands) -> None:
     mend.add_argument(
         "--at-most", type=positive, metavar="N", help="take up to N orders up whose workflow is gone (50)"
     )
-    mend.add_argument("--hours", type=hours, metavar="H", help="compare all rows written in the last H hours (1)")
+    mend.add_argument(
+        "--hours", type=hours, metavar="H", help="compare all rows written in the last H hours (1), up to 20,000"
+    )
     mend.add_argument("--grace", type=float, default=60.0, metavar="SECONDS", help="leave alone what is younger (60)")
 
 
@@ -44,6 +47,7 @@ async def _reconcile(arguments: Arguments) -> int:
         dry_run=arguments.dry_run,
         grace_seconds=arguments.grace,
         since=None if arguments.hours is None else datetime.now(UTC) - timedelta(hours=arguments.hours),
+        **({} if arguments.hours is None else {"compared_max": _COMPARED_BY_HAND}),
         **({} if arguments.at_most is None else {"taken_up_max": arguments.at_most}),
     )
     report = await reconcile(await connect(), look)

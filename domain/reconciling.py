@@ -15,6 +15,12 @@ may take 4 kB of it) and the events of a run. The others are held back until the
 VOIDED_AT_ONCE = 500
 """So many orders' money one run voids, by two activities each; what is left is counted, and comes with later runs."""
 
+VOIDS_FAILED_MAX = 10
+"""After so many that failed a run voids no more: each is tried for a minute, and a run has half an hour."""
+
+REWRITTEN_AT_ONCE = 2_000
+"""After so many whose rows are ahead a run compares no more, for what an activity tells, and for the events."""
+
 ASKED_AGAIN_MAX = 200
 """So many orders that gave no answer the next run asks again; and no run asks more that give none. Each is waited for
 ten seconds, twenty at a time, so that they take less than two minutes of a run."""
@@ -178,7 +184,7 @@ class ReconcileReport(Frozen):
     """Minor units of closed orders, whatever their currency."""
 
     not_voided: int = 0
-    """Orders whose money is left to later runs, because there are too many for one."""
+    """Orders whose money is left to later runs, because there are too many for one, or too many failed."""
 
     failed: int = 0
     """Orders that could not be mended now; the next run tries again."""

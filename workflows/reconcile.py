@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconciling import ReconcileActivities
     from activities.steps import Step
     from domain.effects import VoidRest
-    from domain.reconciling import ASKED_AGAIN_MAX, NAMED_MAX, Found, ReconcileInput, ReconcileReport
+    from domain.reconciling import ASKED_AGAIN_MAX, NAMED_MAX, VOIDS_FAILED_MAX, Found, ReconcileInput, ReconcileReport
     from workflows.arguments import UnreadablePayload
     from workflows.options import RECONCILE, RECONCILE_LOOK, RECONCILE_PAYMENT
     from workflows.steps import outside_step
@@ -94,8 +94,11 @@ class ReconcileWorkflow:
 
     async def _mend_money(self, look: ReconcileInput) -> None:
         found = await outside_step(ReconcileActivities.find_held_money, look, RECONCILE_LOOK)
-        self._count("not_voided", found.count - len(found.held))
+        left, failed = found.count, 0
         for money in found.held:
+            if failed == VOIDS_FAILED_MAX:
+                break  # the provider does not answer: the run must come to its end, and be remembered
+            left -= 1
             done = money.amount
             if not look.dry_run:
                 void = Step[VoidRest](order_id=money.order_id, effect=VoidRest(key=money.key))
@@ -107,9 +110,11 @@ class ReconcileWorkflow:
                         await outside_step(ReconcileActivities.note_voided_money, noted, RECONCILE)
                 except ActivityError:
                     self._give_up(money.order_id)
+                    failed += 1
                     continue
             self._count("voided", done)
             self._name("voided", [money.order_id])
+        self._count("not_voided", left)
 
     async def _try(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,13 +17,28 @@ from temporalio.worker import Worker
 
 import worker
 from activities.reconciling import ReconcileActivities
-from domain.reconciling import ASKED_AGAIN_MAX, NAMED_MAX, Found, HalfWritten, OpenRow, ReconcileInput, ReconcileReport
-from domain.requests import Unavailable
+from activities.steps import Step
+from domain.effects import VoidRest
+from domain.reconciling import (
+    ASKED_AGAIN_MAX,
+    NAMED_MAX,
+    REWRITTEN_AT_ONCE,
+    VOIDS_FAILED_MAX,
+    Found,
+    FoundMoney,
+    HalfWritten,
+    HeldMoney,
+    OpenRow,
+    ReconcileInput,
+    ReconcileReport,
+)
+from domain.requests import PaymentOutcome, Unavailable
 from localstack.stack import Stack
 from store.reconciling import Reconciling
 from tests.shop import PATIENCE_SECONDS, Shop, eventually, line, open_shop
 from usecases.reconciliation import OrderWorkflows, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
+from workflows.names import queue_of
 from workflows.reconcile import ReconcileWorkflow
 
 NO_GRACE = timedelta(0)
@@ -101,7 +116,7 @@ class _FailingToWrite(ReconcileActivities):
 
 @asynccontextmanager
 async def _reconciling(
-    shop: Shop, activities: ReconcileActivities
+    shop: Shop, activities: ReconcileActivities, *of_payments: Callable[..., Any]
 ) -> AsyncIterator[Callable[[], Awaitable[ReconcileReport]]]:
     """Reconciliation on a worker of its own, beside that of the orders; gives what triggers a run of its schedule."""
     queue = f"reconciling-{uuid4().hex[:8]}"
@@ -127,13 +142,18 @@ async def _reconciling(
         return report
 
     try:
-        async with Worker(
-            shop.client,
-            task_queue=queue,
-            workflows=[ReconcileWorkflow],
-            activities=methods,
-            workflow_runner=workflow_runner(),
-        ):
+        async with AsyncExitStack() as workers:
+            reconciling = Worker(
+                shop.client,
+                task_queue=queue,
+                workflows=[ReconcileWorkflow],
+                activities=methods,
+                workflow_runner=workflow_runner(),
+            )
+            await workers.enter_async_context(reconciling)
+            if of_payments:
+                payments = Worker(shop.client, task_queue=queue_of(queue, "payments"), activities=of_payments)
+                await workers.enter_async_context(payments)
             yield run
     finally:
         await schedule.delete()
@@ -276,6 +296,50 @@ async def test_a_silent_order_keeps_no_other_waiting(shop: Shop) -> None:
         assert (found.compared, found.not_compared) == (285, 0)
 
 
+class _Behind(_Silent):
+    async def version(self, order_id: str) -> int | None:
+        await super().version(order_id)
+        return 1
+
+
+async def test_of_very_many_orders_whose_rows_are_ahead_a_run_finds_a_bounded_number(shop: Shop) -> None:
+    """As after Temporal was restored, and a person has all rows of a day compared."""
+    async with _open_rows(shop, REWRITTEN_AT_ONCE + 100) as rows:
+        orders = _Behind(shop.client, [row.order_id for row in rows], ())
+        activities = ReconcileActivities(Reconciling(shop.database), orders)
+        since = rows[0].saved_at
+        found = await _found(activities, ReconcileInput(grace_seconds=0.0, since=since, compared_max=20_000))
+        assert REWRITTEN_AT_ONCE <= found.compared == len(found.half_written) < REWRITTEN_AT_ONCE + 20
+        assert found.not_compared == len(rows) - found.compared
+        assert [half.order_id for half in found.half_written] == [row.order_id for row in rows[: found.compared]]
+
+
+class _NoProvider(ReconcileActivities):
+    """Very many orders whose money is held, and a provider that does not answer."""
+
+    voids = 0
+
+    @activity.defn
+    async def find_held_money(self, look: ReconcileInput) -> FoundMoney:
+        held = [HeldMoney(order_id=f"held-{number}", amount=100, key=f"held-{number}:void") for number in range(500)]
+        return FoundMoney(held=tuple(held), count=900)
+
+    @activity.defn
+    async def void_payment(self, step: Step[VoidRest]) -> PaymentOutcome:
+        self.voids += 1
+        raise ApplicationError("no answer for a minute", non_retryable=True)
+
+
+async def test_a_provider_that_does_not_answer_keeps_no_run_from_its_end(shop: Shop) -> None:
+    activities = _NoProvider(Reconciling(shop.database), _Silent(shop.client, (), ()))
+    async with _reconciling(shop, activities, activities.void_payment) as run:
+        report = await run()
+    assert (report.failed, report.not_voided, report.voided) == (VOIDS_FAILED_MAX, 900 - VOIDS_FAILED_MAX, 0)
+    assert activities.voids == VOIDS_FAILED_MAX
+    assert report.looked_until is not None
+    assert report.leaves_something
+
+
 class _SlowToBeSilent(_Silent):
     async def nobody_answers(self) -> None:
         await asyncio.sleep(0.02)
@@ -342,7 +406,9 @@ async def _open_rows(
     """
     await _sql(shop, copies, of=order_id, number=number, hash=body_hash, at_once=at_once)
     try:
-        rows = await Reconciling(shop.database).open_orders("", NO_GRACE)
+        rows: list[OpenRow] = []
+        while page := await Reconciling(shop.database).open_orders(rows[-1].order_id if rows else "", NO_GRACE):
+            rows += page
         assert len(rows) == number
         yield sorted(rows, key=lambda row: (row.saved_at, row.order_id))
     finally:
