@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from localstack.chromium import NoChromium, chromium
+from tests.shop import PATIENCE_SECONDS
 
 
 @asynccontextmanager
@@ -15,6 +16,7 @@ async def new_browser() -> AsyncIterator[Browser]:
     """The test is skipped where there is none, and fails in CI, which installs it."""
     try:
         async with chromium() as browser:
+            expect.set_options(timeout=PATIENCE_SECONDS * 1000)
             yield browser
     except NoChromium as error:
         if os.environ.get("OPENORDERS_CI"):
@@ -25,4 +27,6 @@ async def new_browser() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def new_page() -> AsyncIterator[Page]:
     async with new_browser() as browser:
-        yield await browser.new_page(viewport={"width": 1400, "height": 1000})
+        page = await browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        yield page

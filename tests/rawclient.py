@@ -18,7 +18,7 @@ from store.tables.payments import money_moves
 from store.tables.stock import stock_movements
 from tests.shop import Shop
 
-AT_MOST = timedelta(seconds=90)
+AT_MOST = timedelta(seconds=200)
 """Nothing may hang: Temporal itself ends what is not answered by then, and the test fails."""
 
 

@@ -4,16 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import count
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from pydantic import SecretStr
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 import worker
 from domain.catalog import Catalog, Receipt, StockRefused
+from domain.model import Frozen
 from domain.results import PackingList, PackResult, ShipResult, StatusView, TimelineView
 from localstack.mailbox import Mail
 from localstack.stack import Stack
@@ -24,12 +26,17 @@ from store.views.order import OrderViews
 from usecases.errors import Refused, Unreachable
 from usecases.orders import Orders
 from usecases.settings import Settings
+from workflows.names import TASK_QUEUE
 
 PATIENCE_SECONDS = 60
 """A test that waits this long has failed; nothing is asserted about how fast things are."""
 
 UPS = "1Z5R89390357567127"  # one of UPS's own examples
 _numbers = count(1)
+
+_RPC_TIMEOUT = timedelta(seconds=20)
+_QUERY_TRY = timedelta(seconds=5)
+_QUERY_TRIES = 6
 
 Body = dict[str, Any]
 _Seen = TypeVar("_Seen")
@@ -46,6 +53,21 @@ async def eventually(
     raise AssertionError(f"it never came there: {seen!r}")
 
 
+class PatientOrders(Orders):
+    """Asks for as long as a machine may stand still; a query, which changes nothing, again and again."""
+
+    def __init__(self, client: Client, *, task_queue: str = TASK_QUEUE) -> None:
+        super().__init__(client, task_queue=task_queue, rpc_timeout=_RPC_TIMEOUT)
+
+    async def query(self, order_id: str, name: str, body: Any = None, *, patience: timedelta | None = None) -> Frozen:
+        for _ in range(_QUERY_TRIES - 1):
+            try:
+                return await super().query(order_id, name, body, patience=patience or _QUERY_TRY)
+            except Unreachable:
+                continue
+        return await super().query(order_id, name, body, patience=patience or _QUERY_TRY)
+
+
 class Shop:
     """Sellers `acme` and `birch` with a location each, and the network's `FBA-1`, in a database of their own."""
 
@@ -56,7 +78,7 @@ class Shop:
         self.task_queue = task_queue
         self.built = worker.build(client, settings, task_queue)
         self.database: Database = self.built.database
-        self.orders = Orders(client, task_queue=task_queue)
+        self.orders: Orders = PatientOrders(client, task_queue=task_queue)
         self.inventory = Inventory(self.database)
         self.views = OrderViews(self.database)
 
@@ -166,6 +188,23 @@ class Shop:
 
     async def update(self, order_id: str, name: str, **body: Any) -> Any:
         return await self.orders.update(order_id, name, body)
+
+    async def terminated(self, order_id: str, reason: str = "by hand") -> None:
+        """Ended by force, and listed so."""
+        await self.handle(order_id).terminate(reason=reason)
+        await self.listed_as_ended(order_id)
+
+    async def listed_as_ended(self, order_id: str) -> None:
+        """Wait until the newest run's end is in Temporal's list, which reconciliation reads: it is late by a moment."""
+        run_id = (await self.handle(order_id).describe()).run_id
+
+        async def status() -> WorkflowExecutionStatus | None:
+            async for run in self.client.list_workflows(f'WorkflowId = "order:{order_id}"'):
+                if run.run_id == run_id:
+                    return run.status
+            return None
+
+        await eventually(status, lambda found: found not in (None, WorkflowExecutionStatus.RUNNING))
 
     async def forgotten(self, order_id: str) -> None:
         """Wait until Temporal knows nothing of the order: it deletes when it finds the time."""

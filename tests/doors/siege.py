@@ -16,6 +16,7 @@ from localstack.worker_process import wait_until_ready
 from tests.doors import files, names, temporal_doors, web_doors
 from tests.doors.report import Report
 from tests.faults.shop import BesiegedShop, besieged_shop
+from tests.shop import eventually
 from usecases.settings import Settings
 from web.app import build
 
@@ -138,9 +139,12 @@ def _memory_kb(pid: int) -> int:
 async def _examine_orders(siege: Siege, shop: BesiegedShop) -> None:
     async for order in shop.client.list_workflows("WorkflowType = 'OrderWorkflow'"):
         handle = shop.client.get_workflow_handle(order.id, run_id=order.run_id)
-        # The list may be behind.
-        if order.close_time is None and (await handle.describe()).close_time is None:
-            siege.broken.append(f"{order.id} is open still")
+        # The list may be behind, and so may the order.
+        if order.close_time is None:
+            try:
+                await eventually(handle.describe, lambda found: found.close_time is not None)
+            except AssertionError:
+                siege.broken.append(f"{order.id} is open still")
         async for event in handle.fetch_history_events():
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes

@@ -10,7 +10,7 @@ from store.identities import violations
 from tests.faults.report import Outcome
 from tests.faults.shop import bugs, copies, history, where
 from tests.faults.siege import Siege
-from tests.faults.stories import Teller, Told, wrongs
+from tests.faults.stories import Teller, Told, answered, wrongs
 from tests.shop import line
 
 MAILS_SECONDS = 150
@@ -90,7 +90,7 @@ async def _does_not_add_up(shop: Siege) -> list[str]:
 async def _wrong_waiting(shop: Siege, waiting: Waiting) -> list[str]:
     """It says that its seller has to pack it, and no task of it fails over and over."""
     order_id = waiting.teller.order_id
-    view = await shop.status(order_id)
+    view = await answered(lambda: shop.status(order_id))
     description = await shop.handle(order_id).describe()
     tries = description.raw_description.pending_workflow_task.attempt
     seen = bugs(await history(shop, order_id))

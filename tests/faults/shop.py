@@ -18,8 +18,7 @@ from localstack.worker_process import wait_until_ready
 from store.database import Database
 from store.inventory import Inventory
 from store.views.order import OrderViews
-from tests.shop import PATIENCE_SECONDS, Shop
-from usecases.orders import Orders
+from tests.shop import PATIENCE_SECONDS, PatientOrders, Shop
 from workflows.names import SEARCH_ATTRIBUTES, TASK_QUEUE
 
 _BUG = (
@@ -36,7 +35,7 @@ class BesiegedShop(Shop):
         self.client = client
         self.task_queue = TASK_QUEUE
         self.database = Database(stack.postgres.dsn)
-        self.orders = Orders(client)
+        self.orders = PatientOrders(client)
         self.inventory = Inventory(self.database)
         self.views = OrderViews(self.database)
         self.worker = stack.worker(environ)

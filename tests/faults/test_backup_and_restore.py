@@ -34,7 +34,7 @@ from store.erasure import Erasures
 from store.identities import violations
 from store.migrations import migrate
 from store.views.support import SupportViews
-from tests.faults.shop import BesiegedShop, besieged_shop
+from tests.faults.shop import BesiegedShop, all_mails_are_sent, besieged_shop
 from tests.shop import PATIENCE_SECONDS, Body, line
 from tests.store.shop import Shop as Rows
 from tests.store.shop import progress_of
@@ -92,7 +92,8 @@ async def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
         copies.late = shop.body(line(sku, 3))
         late_id = await shop.place(copies.late)
         await shop.until(late_id, lambda status: bool(status.fulfillments))
-        await asyncio.sleep(1)  # until its mails and rows are there
+        await all_mails_are_sent(shop)
+        await shop.conserves()
         back_up_postgres(shop.stack.postgres, apart)
         for folder in (apart, behind):
             back_up_keys(shop.stack.postgres, folder / KEYS_FILE)

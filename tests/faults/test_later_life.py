@@ -77,7 +77,7 @@ async def test_a_step_of_an_earlier_life_overwrites_no_rows(held: tuple[Shop, He
     async with asyncio.timeout(PATIENCE_SECONDS):
         await step.begun.wait()
 
-    await shop.handle(order_id).terminate(reason="by hand")
+    await shop.terminated(order_id)
     report = await reconcile(shop.client, ReconcileInput(grace_seconds=0.0), shop.task_queue)
     assert f"taken_up {order_id}" in report.orders
     assert (await shop.ended(order_id)).status == "Canceled"

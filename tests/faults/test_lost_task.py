@@ -14,7 +14,7 @@ from localstack.worker_process import CHECKOUT
 from store.identities import violations
 from tests.faults.shop import BesiegedShop, besieged_shop, where
 from tests.faults.stories import Teller
-from tests.shop import UPS, line
+from tests.shop import PATIENCE_SECONDS, UPS, line
 from usecases.errors import OrderClosed, Refused
 
 DYING_WORKER = Path(__file__).with_name("dying_worker.py")
@@ -40,10 +40,10 @@ async def _lose(shop: BesiegedShop, teller: Teller, dies_after: str, name: str, 
     dying.start()
     try:
         sending = asyncio.create_task(teller.send(name, body.pop("by"), **body))
-        for _ in range(600):
+        for _ in range(2 * PATIENCE_SECONDS * 10):
             if not dying.running:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
         assert dying.exit_code == -9, dying.log_tail()
     finally:
         dying.kill()
@@ -99,7 +99,7 @@ async def test_a_scan_that_is_told_of_before_its_handoff_is_not_lost(shop: Besie
 
 async def _ends(shop: BesiegedShop, teller: Teller) -> None:
     try:
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(2 * PATIENCE_SECONDS):
             await teller.ended()
     except TimeoutError:
         raise AssertionError(await where(shop, teller.order_id)) from None

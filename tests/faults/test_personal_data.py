@@ -89,7 +89,7 @@ async def test_a_full_run_leaves_no_personal_data_outside_the_database(tmp_path:
             assert await wrongs(shop, told) == []
             await _much_talk(shop)
             await _by_the_web(shop)
-            async with httpx.AsyncClient() as browser:
+            async with httpx.AsyncClient(timeout=60) as browser:
                 metrics = {
                     f"metrics of {name}": (await browser.get(f"http://{address}/metrics")).content
                     for name, address in {"SDK": of_sdk, "worker": of_worker, "web": of_web}.items()

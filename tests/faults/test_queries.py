@@ -11,11 +11,8 @@ from temporalio.client import WorkflowQueryFailedError
 from localstack.worker_process import wait_until_ready
 from tests.faults.shop import BesiegedShop, besieged_shop, history
 from tests.faults.stories import Teller
-from tests.shop import Body, line
+from tests.shop import Body, eventually, line
 from workflows.runner import TAKEN_OVER
-
-STICKY_SECONDS = 10
-"""So long the server keeps what is for a worker that knows the order, and may be dead."""
 
 LATER_SECONDS = 4
 
@@ -46,7 +43,11 @@ async def test_an_order_follows_its_history_whoever_asks_and_tells_it_while_its_
             assert isinstance(refused, WorkflowQueryFailedError)
             assert str(refused) == TAKEN_OVER
             assert await _version(shop, asked_first) == before[asked_first.order_id]
-        await within
+        # One that comes with a task may meet it when its time is over, and is to be asked again then.
+        late = (await asyncio.gather(within, return_exceptions=True))[0]
+        if late is not None:
+            assert isinstance(late, WorkflowQueryFailedError)
+            assert str(late) == TAKEN_OVER
         await shipping
 
         for teller in (asked_first, asked_within):
@@ -91,10 +92,4 @@ async def _version(shop: BesiegedShop, teller: Teller) -> int:
 
 
 async def _until(look: Callable[[], Awaitable[int]], expected: int) -> None:
-    found = await look()
-    for _ in range(3 * STICKY_SECONDS):
-        if found == expected:
-            return
-        await asyncio.sleep(1)
-        found = await look()
-    assert found == expected
+    await eventually(look, lambda found: found == expected)

@@ -101,7 +101,7 @@ def test_a_signal_in_the_middle_leaves_nothing_running(state_dir: Path, number: 
         for line in demo.stdout:
             if "handed over" in line:
                 break
-        assert left_behind(state_dir) != []
+        assert any(str(state_dir) in line for line in _processes())
         demo.send_signal(number)
         _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 128 + number
@@ -139,7 +139,7 @@ def environment(state_dir: Path) -> dict[str, str]:
 
 def left_behind(state_dir: Path) -> list[str]:
     """Processes that name the folder in their command or environment; one that is just ending is given a moment."""
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while found := [line for line in _processes() if str(state_dir) in line]:
         if time.monotonic() > deadline:
             break

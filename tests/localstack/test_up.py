@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ def test_after_a_kill_of_everything_a_second_up_carries_open_orders_on_to_delive
         starter = Starter(state_dir)
         starter.run("stock", "load", "schemas/examples/catalog.json")
         starter.run("place", str(body))
+        starter.until("up-1", lambda status: bool(status["fulfillments"]))
         packed = {"by": "seller:acme", "fulfillment_id": "acme-1"}
         contents = [{"line_id": "1", "sku": "MUG-BLUE", "quantity": 2}]
         starter.run("pack", "up-1", "--input", json.dumps(packed | {"parcels": [{"contents": contents}]}))
@@ -49,10 +50,7 @@ def test_after_a_kill_of_everything_a_second_up_carries_open_orders_on_to_delive
     with up(settings):
         assert starter.run("status", "up-1")["status"] == "Unshipped"
         starter.run("ship", "up-1", "--input", json.dumps(packed))
-        deadline = time.monotonic() + 120
-        while (status := starter.run("status", "up-1"))["status"] != "Delivered":
-            assert time.monotonic() < deadline, status["waits_for"]
-            time.sleep(1)
+        starter.until("up-1", lambda status: status["status"] == "Delivered")
         assert starter.run("check") == {"violations": []}
 
 
@@ -86,6 +84,12 @@ class Starter:
         )
         assert answer.returncode == 0, answer.stderr
         return json.loads(answer.stdout)
+
+    def until(self, order_id: str, is_so: Callable[[Any], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not is_so(status := self.run("status", order_id)):
+            assert time.monotonic() < deadline, status
+            time.sleep(1)
 
 
 @contextmanager

@@ -20,10 +20,14 @@ from store.keys import Keys
 from tests.faults.shop import BesiegedShop
 from tests.observability.collector import Collector, collecting
 from tests.shop import PATIENCE_SECONDS
+from usecases.health import OK
 from usecases.keys import new_key
 from workflows.names import SEARCH_ATTRIBUTES
 
 Health = tuple[int, dict[str, str]]
+
+DRAIN_SECONDS = "8"
+"""So long somebody who asks again and again has to see that a web is about to close."""
 
 
 class Outside(BesiegedShop):
@@ -36,7 +40,7 @@ class Outside(BesiegedShop):
         self.web_probes = f"{HOST}:{choose(0, 'OPENORDERS_HEALTH_ADDRESS')}"
         more = {
             "OPENORDERS_LOG_JSON": "true",
-            "OPENORDERS_DRAIN_SECONDS": "2",
+            "OPENORDERS_DRAIN_SECONDS": DRAIN_SECONDS,
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
@@ -92,6 +96,17 @@ def until(address: str, path: str, status: int, check: str | None = None) -> dic
     while True:
         found, checks = probe(address, path)
         if found == status and (check is None or checks.get(check, "ok") != "ok"):
+            return checks
+        assert time.monotonic() < deadline, (found, checks)
+        time.sleep(0.2)
+
+
+def until_all_is_well(address: str) -> dict[str, str]:
+    """Ask until it is ready and each check says so: a web is ready without Temporal, too. Gives the checks."""
+    deadline = time.monotonic() + 2 * PATIENCE_SECONDS
+    while True:
+        found, checks = probe(address, "readyz")
+        if found == 200 and set(checks.values()) == {OK}:
             return checks
         assert time.monotonic() < deadline, (found, checks)
         time.sleep(0.2)

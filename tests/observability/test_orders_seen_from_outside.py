@@ -21,6 +21,7 @@ from activities.reconciling import ReconcileActivities, TakeUpActivities
 from domain.reconciling import ReconcileInput
 from domain.requests import Unavailable
 from localstack.worker_process import wait_until_ready
+from tests.observability.collector import Span
 from tests.observability.conftest import Outside
 from tests.observability.promql import selectors
 from tests.shop import PATIENCE_SECONDS, eventually, line
@@ -106,7 +107,7 @@ async def test_what_reconciliation_mends_is_counted_by_kind(outside: Outside, pl
     assert sorted(alerted) == sorted(RECONCILED), "each kind rings one alert"
 
     order_id = await outside.placed(line(await outside.lists(5), 2))
-    await outside.handle(order_id).terminate(reason="by hand")
+    await outside.terminated(order_id)
     for look in (
         ReconcileInput(grace_seconds=0.0, dry_run=True),
         ReconcileInput(grace_seconds=0.0, taken_up_max=0),
@@ -271,13 +272,17 @@ async def test_an_order_is_one_trace_from_the_request_to_its_activities(outside:
         ("openorders-worker", "RunActivity:hand_to_carrier"),
         ("openorders-worker", "RunActivity:capture_payment"),
     }
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while wanted - (found := {(span.service, span.name) for span in outside.seen.spans if span.trace == TRACE}):
-        assert time.monotonic() < deadline, wanted - found
-        await asyncio.sleep(0.2)
-    spans = [span for span in outside.seen.spans if span.trace == TRACE]
-    ids = {span.id for span in spans}
-    assert {span.parent for span in spans} - ids <= {"b7ad6b7169203331"}, "every span has its parent in the trace"
+
+    async def sent() -> list[Span]:
+        return [span for span in outside.seen.spans if span.trace == TRACE]
+
+    def orphans(spans: list[Span]) -> set[str]:
+        return {span.parent for span in spans} - {span.id for span in spans} - {"b7ad6b7169203331"}
+
+    # A span is sent once it has ended, so after those that have it as their parent.
+    spans = await eventually(
+        sent, lambda spans: wanted <= {(span.service, span.name) for span in spans} and not orphans(spans)
+    )
     [request] = [span for span in spans if span.name == "POST /v1/orders"]
     assert request.attributes["http.response.status_code"] == "201"
     of_activities = [span for span in spans if span.name.startswith("RunActivity:")]

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from domain.requests import Unavailable
 from localstack.ports import HOST, choose
 from localstack.worker_process import wait_until_ready
-from tests.observability.conftest import Outside, fetch, probe, until
+from tests.observability.conftest import Outside, fetch, probe, until, until_all_is_well
+from tests.shop import PATIENCE_SECONDS
 from usecases.health import FROZEN_SECONDS, OK, Health, NotReady
 from usecases.probes import probes_served
 from usecases.settings import BadSettings
@@ -20,7 +21,7 @@ async def test_both_are_ready_and_every_check_says_so(outside: Outside) -> None:
     assert set(await asyncio.to_thread(until, outside.worker_probes, "readyz", 200)) == {
         *("event_loop", "run", "postgresql", "schema", "temporal", "pollers", "outbox", "insights")
     }
-    checks = await asyncio.to_thread(until, outside.web_probes, "readyz", 200)
+    checks = await asyncio.to_thread(until_all_is_well, outside.web_probes)
     assert checks == dict.fromkeys(("event_loop", "run", "postgresql", "schema", "temporal"), OK)
     assert fetch(f"{outside.stack.web_url}/readyz")[0] == fetch(f"{outside.stack.web_url}/metrics")[0] == 404
 
@@ -60,12 +61,12 @@ async def test_without_temporal_a_worker_is_not_ready_and_a_web_tells_of_it(outs
     assert told["postgresql"] == OK
     outside.stack.temporal.start()
     await asyncio.to_thread(until, outside.worker_probes, "readyz", 200)
-    assert (await asyncio.to_thread(until, outside.web_probes, "readyz", 200))["temporal"] == OK
+    assert (await asyncio.to_thread(until_all_is_well, outside.web_probes))["temporal"] == OK
 
 
 async def test_told_to_end_a_web_is_not_ready_before_it_closes(outside: Outside) -> None:
     """It answers meanwhile: whoever sends it requests has not seen yet that it is not ready."""
-    ending = asyncio.create_task(asyncio.to_thread(outside.web.stop))
+    ending = asyncio.create_task(asyncio.to_thread(outside.web.stop, patience_seconds=PATIENCE_SECONDS))
     assert (await asyncio.to_thread(until, outside.web_probes, "readyz", 503))["run"] == "stopping"
     assert fetch(outside.stack.web_url)[0] == 200
     await ending

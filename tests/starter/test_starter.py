@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from temporalio.client import Client
 from domain.messages import QUERIES
 from localstack.worker_process import CHECKOUT
 from tests.bad_input import BODIES, EXAMPLES, example
+from tests.shop import eventually
 from tests.starter.conftest import Terminal
 from tests.usecases.test_olist import ITEM as OLIST_ITEM
 from tests.usecases.test_olist import ORDER as OLIST_ORDER
@@ -81,7 +83,11 @@ def test_stock_comes_in_is_counted_and_shown(starter: Terminal) -> None:
 
 def test_lists_are_asked_by_what_staff_look_for(starter: Terminal) -> None:
     starter("place", f"{EXAMPLES}/order-declined.json")
-    found = starter.until("list", "--attention", "payment_declined", path="next", value=None)
+    for _ in range(60):  # its rows come with its steps
+        found = starter.until("list", "--attention", "payment_declined", path="next", value=None)
+        if "1045" in [order["order_id"] for order in found["orders"]]:
+            break
+        time.sleep(0.5)
     assert "1045" in [order["order_id"] for order in found["orders"]]
     assert starter("list", "--status", "Unfulfillable").out == "no orders\n"
     starter("place", "-", stdin=fresh("listed-1"))
@@ -197,7 +203,7 @@ def test_replay_plays_a_folder_and_exits_by_what_became_of_it(starter: Terminal,
 def test_an_order_placed_while_no_worker_runs_waits_for_one(starter: Terminal) -> None:
     starter.worker.stop()
     try:
-        placed = starter("place", "-", "--timeout", "1", stdin=fresh("patient"))
+        placed = starter("place", "-", "--timeout", "5", stdin=fresh("patient"))
         assert (placed.code, placed.out) == (5, "patient: placed\n")
         assert "worker" in placed.err
         assert starter("status", "patient", "--timeout", "1").code == 5
@@ -244,6 +250,9 @@ def test_reconcile_says_what_it_would_do_and_what_it_did(starter: Terminal) -> N
     async def terminate() -> None:
         client = await Client.connect(starter.stack.temporal.address)
         await client.get_workflow_handle("order:ended-by-hand").terminate(reason="tried out")
+        # What is listed as running still is left alone.
+        listed = 'WorkflowId = "order:ended-by-hand" AND ExecutionStatus = "Terminated"'
+        await eventually(lambda: client.count_workflows(listed), lambda found: found.count == 1)
 
     asyncio.run(terminate())
     planned = starter("reconcile", "--dry-run", "--grace", "0", "--json").json

@@ -17,7 +17,7 @@ from domain.requests import KnownOrder, UnknownLine
 from domain.results import Accepted, OrderResult, TimelineView
 from localstack.temporal import TemporalServer
 from tests.bad_input import example, order_with
-from tests.shop import Shop, line
+from tests.shop import PatientOrders, Shop, line
 from usecases.errors import (
     InvalidMessage,
     InvalidOrder,
@@ -44,10 +44,6 @@ class Remembered:
 
     async def look_up(self, order: PlaceOrder) -> tuple[KnownOrder | None, tuple[UnknownLine, ...]]:
         return self._known.get(order.order_id), ()
-
-
-def nobody_works(client: Client) -> Orders:
-    return Orders(client, task_queue=f"nobody-{uuid4().hex}", rpc_timeout=SHORT)
 
 
 async def test_the_same_order_again_is_the_same_order_before_and_after_its_end(shop: Shop) -> None:
@@ -230,12 +226,14 @@ async def test_an_order_that_goes_on_in_another_run_is_not_called_ended(shop: Sh
 
 
 async def test_without_a_worker_the_order_stands_and_every_question_ends_in_time(shop: Shop) -> None:
-    orders = nobody_works(shop.client)
+    queue = f"nobody-{uuid4().hex}"
+    patient = PatientOrders(shop.client, task_queue=queue)
+    orders = Orders(shop.client, task_queue=queue, rpc_timeout=SHORT)
     body = shop.body(line("ANY"))
     order_id = body["order_id"]
-    assert (await orders.place(body)).outcome == "new"
-    assert (await orders.place(body)).outcome == "running_same"
-    await orders.signal(order_id, "cancel", {})
+    assert (await patient.place(body)).outcome == "new"
+    assert (await patient.place(body)).outcome == "running_same"
+    await patient.signal(order_id, "cancel", {})
     for ask in (
         orders.refusal(order_id),
         orders.query(order_id, "status"),

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 from temporalio import activity
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
@@ -133,7 +133,8 @@ async def _reconciling(
     async def run() -> ReconcileReport:
         nonlocal runs
         runs += 1
-        await schedule.trigger()
+        # The schedule may not have heard yet that the run before has ended.
+        await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
         found = await eventually(schedule.describe, lambda found: len(found.info.recent_actions) >= runs)
         started = found.info.recent_actions[-1].action
         assert isinstance(started, ScheduleActionExecutionStartWorkflow)

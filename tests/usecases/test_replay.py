@@ -90,7 +90,6 @@ def about(report: ReplayReport) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.timeout(180)
 async def test_every_kind_of_order_ends_as_its_rule_says_and_playing_it_again_changes_nothing(
     typed: Shop, tmp_path: Path
 ) -> None:
@@ -149,7 +148,6 @@ async def test_a_carrier_that_scans_the_parcels_as_well_stops_the_replay(typed: 
 
 @pytest.mark.data
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 async def test_a_dozen_real_orders_end_as_they_did(typed: Shop) -> None:
     """The shortest of each rule, over both folders."""
     folders = [read_olist(data_folder() / "olist" / name, 8640) for name in ("ordinary", "troubled")]

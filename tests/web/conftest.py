@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from temporalio.client import Client
 
 from domain.access import Scope
 from domain.catalog import Catalog
+from domain.model import Frozen
 from localstack.demo.sample import FOLDER
 from localstack.ports import HOST, choose
 from localstack.stack import Stack
@@ -23,8 +26,12 @@ from tests.shop import Shop, open_shop
 from tests.web.browsing import Visitor
 from tests.web.statements import StatementLog, statements_noted
 from usecases.keys import new_key
+from usecases.orders import Orders
 from web.app import build
 from web.protocol import BoundedHttp
+
+_RPC_SECONDS = 20
+"""An order is asked for so long, and a page of it for half as long: ten seconds and one in life."""
 
 
 class Site:
@@ -106,6 +113,17 @@ async def served(app: ASGIApp, port: int) -> AsyncIterator[None]:
         await serving
 
 
+def _have_patience(orders: Orders) -> None:
+    """A worker that stands still for some seconds costs no page its forms, and no message its answer."""
+    orders._rpc_timeout = timedelta(seconds=_RPC_SECONDS)
+    asks = orders.query
+
+    async def query(order_id: str, name: str, body: Any = None, *, patience: timedelta | None = None) -> Frozen:
+        return await asks(order_id, name, body)
+
+    orders.query = query  # type: ignore[method-assign]
+
+
 @pytest.fixture(scope="module")
 async def site(stack: Stack, client: Client, fresh_database: Callable[[], str]) -> AsyncIterator[Site]:
     url = fresh_database()
@@ -118,6 +136,7 @@ async def site(stack: Stack, client: Client, fresh_database: Callable[[], str]) 
     }
     async with open_shop(stack, client, url, **settings) as shop:
         app = build(shop.settings, client, Database(url), shop.task_queue)
+        _have_patience(app.state.services.orders)
         log = StatementLog(app)
         with statements_noted():
             async with served(log, port):

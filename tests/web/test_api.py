@@ -17,7 +17,7 @@ from localstack.ports import HOST, choose
 from localstack.stack import Stack
 from store.database import Database
 from store.keys import Keys
-from tests.shop import UPS, line, open_shop
+from tests.shop import UPS, eventually, line, open_shop
 from tests.web.conftest import Site, served
 from usecases.keys import new_key
 from web.app import BODY_BYTES_MAX, build
@@ -179,8 +179,14 @@ async def test_support_speaks_for_support_and_a_seller_for_itself(site: Site) ->
     assert [error["field"] for error in told["errors"]] == ["by"]
     problem(await support.post(f"/orders/{order_id}/carrier_event", json={}), 422)
     problem(await acme.post(f"/orders/{order_id}/hold", json={}), 403)
-    entries = (await support.get(f"/orders/{order_id}/timeline")).json()["entries"]
-    assert entries[-1]["who"].startswith("support/")
+
+    async def newest() -> dict[str, Any]:
+        found: dict[str, Any] = (await support.get(f"/orders/{order_id}/timeline")).json()["entries"][-1]
+        return found
+
+    # Rows are written just after the order has answered.
+    note = await eventually(newest, lambda entry: entry["what"] == "note")
+    assert note["who"].startswith("support/")
 
 
 # -- reading --------------------------------------------------------------------------------
@@ -347,7 +353,7 @@ async def test_what_a_promise_says_is_what_an_order_gets(site: Site, api: httpx.
 
 
 async def test_without_a_valid_key_nothing_is_said(site: Site) -> None:
-    async with httpx.AsyncClient(base_url=f"{site.url}/v1") as nobody:
+    async with httpx.AsyncClient(base_url=f"{site.url}/v1", timeout=60) as nobody:
         for key in (None, "oo_abc", "Bearer", (await site.key(Scope.BACKEND))[:-1] + "!", f"oo_{'a' * 12}_{'b' * 43}"):
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             answer = await nobody.get("/orders", headers=headers)
@@ -358,7 +364,9 @@ async def test_without_a_valid_key_nothing_is_said(site: Site) -> None:
 async def test_a_revoked_key_opens_nothing_from_the_next_request_on(site: Site) -> None:
     keys = Keys(site.shop.database)
     key = await new_key(keys, Scope.ANALYST, "to be revoked")
-    async with httpx.AsyncClient(base_url=f"{site.url}/v1", headers={"Authorization": f"Bearer {key}"}) as analyst:
+    async with httpx.AsyncClient(
+        base_url=f"{site.url}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=60
+    ) as analyst:
         assert (await analyst.get("/listings")).status_code == 200
         problem(await analyst.get("/orders"), 403)
         assert await keys.revoke(key.split("_")[1])

@@ -147,7 +147,7 @@ async def test_only_the_temporal_ui_may_ask_from_a_browser(sealed: Site) -> None
         answer = await ask(sealed, "decode", **headers)
         assert answer.status_code == status
         assert answer.headers.get("Access-Control-Allow-Origin") in (None, ours)
-    async with httpx.AsyncClient(base_url=sealed.url) as browser:
+    async with httpx.AsyncClient(base_url=sealed.url, timeout=60) as browser:
         asked = {"Access-Control-Request-Method": "POST"}
         yes = await browser.options("/codec/decode", headers={"Origin": ours} | asked)
         no = await browser.options("/codec/decode", headers={"Origin": "https://evil.example"} | asked)

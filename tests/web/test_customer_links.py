@@ -54,7 +54,7 @@ async def test_its_cookie_opens_no_other_order(site: Site) -> None:
     cookie = next(one.value for one in visitor.client.cookies.jar if one.name == COOKIE)
     answers = []
     for order_id in (other, "nobody", mine + "0"):
-        async with httpx.AsyncClient(base_url=site.url, headers={"Cookie": f"{COOKIE}={cookie}"}) as client:
+        async with httpx.AsyncClient(base_url=site.url, headers={"Cookie": f"{COOKIE}={cookie}"}, timeout=60) as client:
             for path in ("", "/mails", "/events"):
                 answers.append(_without(Page(await client.get(f"/orders/{order_id}{path}")), order_id))
     assert len({*answers}) == 1

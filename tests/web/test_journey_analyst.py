@@ -57,6 +57,7 @@ async def _are_bought_together(shop: Shop) -> None:
 
 
 async def _until_counted(page: Page) -> None:
+    await expect(page.get_by_role("navigation", name="Insights")).to_be_visible()
     while await page.get_by_text("Orders have changed that are not counted yet").count():
         await page.wait_for_timeout(500)
         await page.reload()

@@ -16,7 +16,7 @@ import pytest
 
 from domain.access import Scope
 from domain.catalog import Catalog
-from tests.shop import eventually, line
+from tests.shop import PATIENCE_SECONDS, eventually, line
 from tests.web.conftest import Site
 from web.openapi import description
 
@@ -24,6 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 EVENTS = "/v1/orders/{order_id}/events"
 SEED = "20261127"
 MINUTES = 8
+PATIENT = ("--request-timeout", str(PATIENCE_SECONDS))
 
 
 async def _schemathesis(site: Site, scope: Scope, seller: str | None, *arguments: str) -> str:
@@ -59,7 +60,9 @@ async def test_schemathesis_finds_no_fault_in_everything(
 ) -> None:
     """All checks, with what fits the schemas, what does not, and chains of requests; events are followed apart."""
     await _as_in_the_examples(site)
-    report = await _schemathesis(site, scope, seller, "--exclude-path", EVENTS, "--max-examples", str(examples))
+    report = await _schemathesis(
+        site, scope, seller, "--exclude-path", EVENTS, "--max-examples", str(examples), *PATIENT
+    )
     assert _cases(report) >= at_least
 
 
@@ -111,7 +114,7 @@ def test_every_body_and_example_is_in_the_description(site: Site) -> None:
 
 
 async def test_the_description_and_its_page_are_served_without_a_key(site: Site) -> None:
-    async with httpx.AsyncClient(base_url=site.url) as nobody:
+    async with httpx.AsyncClient(base_url=site.url, timeout=60) as nobody:
         document = (await nobody.get("/openapi.json")).json()
         assert document == description(site.app)
         page = (await nobody.get("/docs")).text

@@ -120,7 +120,7 @@ async def test_every_answer_of_every_route_has_its_headers(site: Site, people: P
 
 
 async def test_so_has_what_no_route_answers(site: Site) -> None:
-    async with httpx.AsyncClient(base_url=site.url) as client:
+    async with httpx.AsyncClient(base_url=site.url, timeout=60) as client:
         for method, path, status in (
             ("GET", "/nowhere", 404),
             ("GET", "/static/nothing.css", 404),

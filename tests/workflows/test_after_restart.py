@@ -33,7 +33,7 @@ async def test_a_timer_that_is_told_of_at_an_earlier_time_is_due_all_the_same(
 
     body = shop.body(
         line(await shop.lists()),
-        clock={"origin": ORIGIN.isoformat(), "factor": 8640},
+        clock={"origin": ORIGIN.isoformat(), "factor": 4320},
         promised_ship_by=(ORIGIN + 24 * HOUR).isoformat(),
         promised_by=(ORIGIN + 60 * 24 * HOUR).isoformat(),
     )

@@ -12,7 +12,7 @@ from domain.timeline import Entry
 from tests import rawclient
 from tests.bad_input import BAD_MESSAGES, BAD_QUERIES, example
 from tests.rawclient import refusal
-from tests.shop import Shop, line
+from tests.shop import Shop, eventually, line
 from usecases.errors import InvalidMessage, OrderClosed, OrderNotFound, Refused
 
 SIGNALS = {message.name for message in MESSAGES if message.signal}
@@ -67,7 +67,8 @@ async def test_a_bad_signal_stands_in_the_timeline(shop: Shop) -> None:
         await shop.handle(order_id).signal(one.target, one.body)
     for arguments in (*WRONG_COUNTS, (rawclient.payload(b"{"),)):
         await shop.handle(order_id).signal("ship", args=arguments)
-    told = [(entry.what, entry.summary) for entry in (await entries(shop, order_id))[len(before) :]]
+    noted = await eventually(lambda: entries(shop, order_id), lambda found: len(found) >= len(before) + len(bad) + 4)
+    told = [(entry.what, entry.summary) for entry in noted[len(before) :]]
     assert len(told) == len(bad) + 4
     wrong = [
         (one.name, what, reason)
@@ -95,7 +96,10 @@ async def test_what_stands_in_a_signal_never_stops_the_order(shop: Shop) -> None
     await handle.signal("a\x01b", 1)
     await handle.signal("é" * 500)
     await handle.signal("cancle", args=[1, 2, 3])
-    told = [(entry.what, entry.summary) for entry in (await entries(shop, order_id))[-7:]]
+    noted = await eventually(
+        lambda: entries(shop, order_id), lambda found: [one.what for one in found].count("signal_refused") == 4
+    )
+    told = [(entry.what, entry.summary) for entry in noted[-7:]]
     assert [what for what, _ in told] == ["pack_refused"] * 3 + ["signal_refused"] * 4
     assert told[3][1].startswith("there is no signal 'pakc' (there are: cancel, pack, ship,")
     assert all(len(summary) < 2_500 for _, summary in told)

@@ -23,6 +23,9 @@ from store.tables.orders import timeline
 from tests import rawclient
 from tests.shop import PATIENCE_SECONDS, Body, Shop, line
 
+HELD_BACK = timedelta(seconds=3)
+"""What is sent within this time comes in the first workflow task."""
+
 
 async def start_with(
     shop: Shop, body: Body, update: str, message: Body, **options: Any
@@ -91,11 +94,11 @@ def reason_of(error: object) -> tuple[str | None, str]:
 
 
 async def test_messages_right_behind_the_start_are_kept_until_the_order_stands(shop: Shop) -> None:
-    """The start is held back for a second, so that all of them come in the first workflow task."""
+    """The start is held back, so that all of them come in the first workflow task."""
     sku = await shop.lists(9)
     body = shop.body(line(sku, 2))
     order_id = body["order_id"]
-    handle = await rawclient.start(shop, body, start_delay=timedelta(seconds=1))
+    handle = await rawclient.start(shop, body, start_delay=HELD_BACK)
     await handle.signal("pack", {"fulfillment_id": "acme-1"})
     await handle.signal("ship", {"fulfillment_id": "acme-1", "carrier": "van"})
     await handle.signal("nonsense", "?")
@@ -113,7 +116,7 @@ async def test_messages_right_behind_the_start_are_kept_until_the_order_stands(s
 async def test_the_cancel_button_right_behind_the_start_cancels(shop: Shop) -> None:
     sku = await shop.lists(9)
     body = shop.body(line(sku, 2))
-    handle = await rawclient.start(shop, body, start_delay=timedelta(seconds=1))
+    handle = await rawclient.start(shop, body, start_delay=HELD_BACK)
     await handle.cancel()
     result = OrderResult.model_validate(await handle.result())
     assert (result.status, result.units) == ("Canceled", {"cancelled": 2})
@@ -123,11 +126,11 @@ async def test_the_cancel_button_right_behind_the_start_cancels(shop: Shop) -> N
 
 async def test_messages_to_a_start_that_is_refused_do_no_harm(shop: Shop) -> None:
     body = shop.body(line("NO-SUCH"))
-    handle = await rawclient.start(shop, body, start_delay=timedelta(seconds=1))
+    handle = await rawclient.start(shop, body, start_delay=HELD_BACK)
     await handle.signal("cancel", {})
     await handle.signal("nonsense")
     assert (await rawclient.failure(handle))[0] == "InvalidOrder"
-    cancelled = await rawclient.start(shop, {"order_id": "x"}, start_delay=timedelta(seconds=1))
+    cancelled = await rawclient.start(shop, {"order_id": "x"}, start_delay=HELD_BACK)
     await cancelled.cancel()
     with pytest.raises(WorkflowFailureError):
         await cancelled.result()
@@ -137,7 +140,7 @@ async def test_an_order_cancelled_before_it_was_paid_for_charges_nothing(shop: S
     """Cancelled in the first workflow task, while the payment is being authorized."""
     sku = await shop.lists(9)
     bodies = [shop.body(line(sku, 2), payments=[{"token": "tok_unavailable_once", "amount": 2000}]) for _ in range(5)]
-    handles = [await rawclient.start(shop, body, start_delay=timedelta(seconds=1)) for body in bodies]
+    handles = [await rawclient.start(shop, body, start_delay=HELD_BACK) for body in bodies]
     for handle in handles:
         await handle.signal("cancel", {})
     results = [OrderResult.model_validate(await handle.result()) for handle in handles]

@@ -16,9 +16,8 @@ from domain.results import TimelineView
 from localstack.stack import Stack
 from tests import rawclient
 from tests.encryption import NEW, OLD, OTHER, Mode, client_with, converter
-from tests.shop import Shop, line, open_shop
+from tests.shop import PatientOrders, Shop, line, open_shop
 from usecases.errors import Refused
-from usecases.orders import Orders
 from worker import workflow_runner
 from workflows.arguments import ArgumentConverter, EmptyBodyCountsAsClear
 from workflows.order import OrderWorkflow
@@ -39,7 +38,7 @@ async def sealed(stack: Stack, fresh_database: Callable[[], str]) -> AsyncIterat
 def through(shop: Shop, client: Client) -> Shop:
     """The same shop by a client that encrypts otherwise, or not at all."""
     other = copy(shop)
-    other.client, other.orders = client, Orders(client, task_queue=shop.task_queue)
+    other.client, other.orders = client, PatientOrders(client, task_queue=shop.task_queue)
     return other
 
 
@@ -216,7 +215,7 @@ async def test_the_steps_from_none_to_all(stack: Stack, shop: Shop) -> None:
     for mode in (None, *MODES):
         client = nothing if mode is None else await client_with(stack, NEW, mode=mode)
         now = through(shop, client)
-        now.task_queue, now.orders = queue, Orders(client, task_queue=queue)
+        now.task_queue, now.orders = queue, PatientOrders(client, task_queue=queue)
         async with worker.running(worker.build(client, settings, queue)):
             for order_id in orders:
                 await now.update(order_id, "note", text="still open")

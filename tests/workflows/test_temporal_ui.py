@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from domain.messages import MESSAGES, QUERIES
 from tests.browser import new_page
-from tests.shop import UPS, Shop, line
+from tests.shop import UPS, Shop, eventually, line
 
 pytestmark = pytest.mark.browser
 
@@ -90,6 +90,9 @@ async def test_support_reads_packs_and_ships_an_order_in_the_temporal_ui(shop: S
         assert set(options) >= {query.name for query in QUERIES}
         await shoot(page, "queries")
 
+        # The page does not look again, and Temporal's list is late by a moment.
+        listed = f'WorkflowId = "order:{order_id}" AND OrderStatus = "Shipped"'
+        await eventually(lambda: shop.client.count_workflows(listed), lambda found: found.count == 1)
         found = quote('`OrderStatus`="Shipped" AND `OrderSellers`="acme"')
         await page.goto(f"{root}?query={found}")
         await expect(page.get_by_text(f"order:{order_id}").first).to_be_visible()
