@@ -71,8 +71,7 @@ class Counter:
     async def _all_mails(self, order_id: str, expected: int) -> int:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
-                mails = self._stack.mails.mailbox.all()
-                found = sum(f"<{order_id}." in mail.message_id for mail in mails)
+                found = len(self._stack.mails.mailbox.about(order_id))
                 if found >= expected:
                     return found
                 await asyncio.sleep(_QUIET_SECONDS)

@@ -2,12 +2,15 @@
 
 import itertools
 import os
+import re
 import time
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default as modern
 from pathlib import Path
+
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^>]+)>", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._count = itertools.count()
+        self._message_ids: dict[Path, str] = {}
         self.make_folder()
 
     def make_folder(self) -> None:
@@ -84,6 +88,11 @@ class Mailbox:
             return mails
         return [mail for mail in mails if recipient.casefold() in {name.casefold() for name in mail.recipients}]
 
+    def about(self, order_id: str) -> list[Mail]:
+        """Oldest first, by their Message-ID. No other mail is parsed: of thousands that takes seconds."""
+        paths = sorted(self.folder.glob("*.eml"))
+        return [self._read(path) for path in paths if self._message_id(path).startswith(f"{order_id}.")]
+
     def get(self, mail_id: str) -> Mail | None:
         """An id comes from an address line: it is looked up among the mails and never made into a path."""
         found = [path for path in self.folder.glob("*.eml") if path.stem == mail_id]
@@ -95,6 +104,13 @@ class Mailbox:
 
     def _path(self, mail_id: str) -> Path:
         return self.folder / f"{mail_id}.eml"
+
+    def _message_id(self, path: Path) -> str:
+        """Without its brackets; a file stays as it is."""
+        if path not in self._message_ids:
+            found = _MESSAGE_ID.search(path.read_bytes())
+            self._message_ids[path] = found[1].decode(errors="replace") if found else ""
+        return self._message_ids[path]
 
     def _read(self, path: Path) -> Mail:
         message = message_from_bytes(path.read_bytes(), policy=modern)

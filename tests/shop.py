@@ -262,7 +262,7 @@ class Shop:
         """Mails about the order that reached the server, oldest first; waits for so many."""
         found: list[Mail] = []
         for _ in range(PATIENCE_SECONDS * 10):
-            found = [mail for mail in reversed(self.stack.mails.mailbox.all()) if f"<{order_id}." in mail.message_id]
+            found = self.stack.mails.mailbox.about(order_id)
             if len(found) >= at_least:
                 return found
             await asyncio.sleep(0.1)

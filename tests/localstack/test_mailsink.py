@@ -68,6 +68,13 @@ def test_mails_come_newest_first_and_by_recipient(sink: MailSink) -> None:
     assert "1 mails" in page
 
 
+def test_mails_about_an_order_are_known_by_their_message_id(sink: MailSink) -> None:
+    for subject in ("1", "2"):
+        send(sink, mail(subject))
+    assert [kept.subject for kept in sink.mailbox.about("1042")] == ["1", "2"]
+    assert sink.mailbox.about("104") == sink.mailbox.about("42") == []
+
+
 def test_it_refuses_on_demand_and_takes_mail_again(sink: MailSink) -> None:
     sink.refuse(True)
     with pytest.raises(smtplib.SMTPDataError, match="451"):

@@ -1,6 +1,5 @@
 """How the statements of an order's steps find their rows: by index, whatever else is in the tables."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from domain.reconciling import FoundMoney, MendedStock
 from store.database import Database, plain_url
 from store.outbox import Outbox
 from store.reconciling import Reconciling
+from tests.shop import eventually
 from tests.store.shop import NOON, Shop, items_of, wants_of
 
 _ORDERS = 2_000
@@ -25,9 +25,6 @@ _TABLES = ["listings", "sellers", "stock", "stock_movements", "reservations", "o
 _TABLES += ["payments", "money_moves"]
 _AGAIN = 12
 """PostgreSQL plans a prepared statement anew some times before it keeps a plan for good."""
-
-_COUNTED_SECONDS = 1.5
-"""Until it has counted what a connection that has ended has read."""
 
 
 @pytest.fixture
@@ -105,10 +102,10 @@ async def test_reconciliation_reads_what_is_open_and_what_is_held_and_nothing_el
 
 async def _open_orders_read(url: str) -> int:
     """Rows taken by way of the index of open orders by their id."""
-    await asyncio.sleep(_COUNTED_SECONDS)
-    database = Database(url)
+    database = Database(url, pool_size=1, overflow=0)
     query = text("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ix_orders_open_by_id'")
     try:
+        await _all_is_counted(database)
         async with database.statement() as connection:
             return int((await connection.execute(query)).scalar_one())
     finally:
@@ -117,11 +114,25 @@ async def _open_orders_read(url: str) -> int:
 
 async def _scans(url: str) -> dict[str, int]:
     """How often each table was read whole."""
-    await asyncio.sleep(_COUNTED_SECONDS)
-    database = Database(url)
+    database = Database(url, pool_size=1, overflow=0)
     query = text("SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY(:tables)")
     try:
+        await _all_is_counted(database)
         async with database.statement() as connection:
             return {row.relname: row.seq_scan for row in await connection.execute(query, {"tables": _TABLES})}
     finally:
         await database.close()
+
+
+async def _all_is_counted(database: Database) -> None:
+    """PostgreSQL counts what a connection has read at the latest when it ends, which is a moment after it is closed."""
+    others = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+
+    async def still_there() -> int:
+        async with database.statement() as connection:
+            return int(await connection.scalar(others) or 0)
+
+    await eventually(still_there, lambda count: count == 0)
