@@ -9,7 +9,7 @@ from domain.changes import progress_since
 from domain.inventory import being_checked, not_short
 from domain.mails import mail_from_json, mail_to_json
 from domain.messages import PackingListQuery, TimelineQuery
-from domain.order import units_in, units_of_parcel
+from domain.order import the_fulfillment, units_in, units_of_parcel
 from domain.state import OrderState, ParcelStage, Phase
 from domain.status import is_at_rest
 from domain.units import HANDED_OVER, Place
@@ -75,7 +75,12 @@ def _check_parcels(state: OrderState) -> None:
                 assert parcel.shipped_at is not None
             case ParcelStage.UNPACKED:
                 assert not inside, parcel
-    numbers = [(p.carrier, p.tracking_number) for p in state.parcels if p.tracking_number]
+    # Of each seller: whether another's parcel has the number is not to be learnt by trying it.
+    numbers = [
+        (the_fulfillment(state, parcel.fulfillment_id).seller, parcel.carrier, parcel.tracking_number)
+        for parcel in state.parcels
+        if parcel.tracking_number
+    ]
     assert len(numbers) == len(set(numbers))
 
 
