@@ -110,7 +110,7 @@ def test_the_settings_table_is_whole_and_right() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
 def test_every_setting_that_is_named_is_read_somewhere(document: Path) -> None:
     known = {f"OPENORDERS_{name.upper()}" for name in Settings.model_fields}
-    for folder in ("localstack", "tests"):
+    for folder in ("localstack", "benchmarks", "tests"):
         for path in (CHECKOUT / folder).rglob("*.py"):
             known |= set(re.findall(r'"(OPENORDERS_\w+)"', path.read_text(encoding="utf-8")))
     assert set(re.findall(r"OPENORDERS_[A-Z_]*[A-Z]", document.read_text(encoding="utf-8"))) <= known

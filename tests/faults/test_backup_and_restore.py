@@ -35,7 +35,7 @@ from store.identities import violations
 from store.migrations import migrate
 from store.views.support import SupportViews
 from tests.faults.shop import BesiegedShop, all_mails_are_sent, besieged_shop
-from tests.shop import PATIENCE_SECONDS, Body, line
+from tests.shop import Body, line
 from tests.store.shop import Shop as Rows
 from tests.store.shop import progress_of
 from usecases.errors import OrderNotFound
@@ -115,16 +115,6 @@ async def _starter(shop: BesiegedShop, *arguments: str, refused: bool = False) -
     return printed
 
 
-async def _is_listed_as_ended(shop: BesiegedShop, order_id: str) -> None:
-    """Temporal's list is late by a moment: an order that it has as running still is taken up by the next run."""
-    query = f'WorkflowId = "order:{order_id}" AND ExecutionStatus = "Running"'
-    for _ in range(PATIENCE_SECONDS):
-        if not (await shop.client.count_workflows(query)).count:
-            return
-        await asyncio.sleep(1)
-    raise AssertionError(f"{order_id} is listed as running still")
-
-
 async def _finish(shop: BesiegedShop, order_id: str) -> None:
     await shop.ships(order_id)
     await shop.delivers(order_id)
@@ -164,7 +154,8 @@ async def test_rows_that_are_ahead_are_taken_up_by_orders_that_live(copies: Copi
         assert detail is not None
         assert not detail.order.closed
 
-        await _is_listed_as_ended(shop, late_id)
+        for order_id in (copies.unpacked, copies.shipped, late_id):
+            await shop.listed_as_ended(order_id)
         assert f"taken_up {late_id}" in await _starter(shop, "reconcile", "--grace", "0", "--dry-run")
         assert f"taken_up {late_id}" in await _starter(shop, "reconcile", "--grace", "0")
         assert (await shop.ended(late_id)).status == "Canceled"
