@@ -6,8 +6,6 @@ With a checkout of Temporal's own reference application its orders are played be
 import argparse
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from datetime import UTC, datetime
 from benchmarks import pages, placing, reference_app, story
 from benchmarks.commit_check import CommitCheck
 from benchmarks.counts import Counts, counter
+from benchmarks.failures import told
 from benchmarks.rates import measure
 from benchmarks.report import (
     HISTORY,
@@ -27,7 +26,6 @@ from benchmarks.report import (
     workers,
 )
 from benchmarks.sql_meter import SqlMeter
-from localstack.errors import LocalStackError
 from localstack.stack import Stack, ended_by_signals
 from store.migrations import migrate
 from usecases.process import end_process
@@ -46,6 +44,7 @@ _OTHERS = """Measured by commands of their own:
   make bench-growth              databases of 1,000, 10,000 and 50,000 orders"""
 
 
+@told
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many of each are measured; 0: only count")
@@ -66,17 +65,10 @@ def main() -> int:
         if chosen.orders == 0:
             return 0
         print(f"\nMeasuring {chosen.orders} of each ...\n", flush=True)
-        try:
-            rates = [measure(stack, chosen.orders, number) for number in chosen.workers]
-            if chosen.reference:
-                print("Measuring the reference application ...\n", flush=True)
-                theirs = reference_app.measure(stack, chosen.reference, chosen.orders)
-        except subprocess.CalledProcessError as error:
-            print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
-            return 1
-        except LocalStackError as error:
-            print(f"benchmarks: {error}", file=sys.stderr)
-            return 1
+        rates = [measure(stack, chosen.orders, number) for number in chosen.workers]
+        if chosen.reference:
+            print("Measuring the reference application ...\n", flush=True)
+            theirs = reference_app.measure(stack, chosen.reference, chosen.orders)
         for measured in rates:
             print(rates_table(measured), "\n")
         print(waits_table({workers(measured.workers): measured for measured in rates}), "\n", flush=True)

@@ -7,7 +7,6 @@ slows down meanwhile slows both.
 import argparse
 import asyncio
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from temporalio.client import Client
 
+from benchmarks.failures import told
 from benchmarks.history import History, history_of
 from benchmarks.lever_worker import LEVERS
 from benchmarks.rates import AT_ONCE, Cpu, Drive, Rate, by_driver, open_shop, rate, rate_prefix, warm_up
@@ -47,6 +47,7 @@ class Measured(NamedTuple):
     changed: tuple[Turn, ...]
 
 
+@told
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.levers", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many are measured in each turn")
@@ -56,18 +57,11 @@ def main() -> int:
     parser.add_argument("--levers", nargs="+", choices=names, default=names, metavar="LEVER", help=", ".join(names))
     chosen = parser.parse_args()
     measured: dict[str, Measured] = {}
-    try:
-        with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
-            open_for_orders(stack)
-            for name in chosen.levers:
-                print(f"Measuring: {LEVERS[name].says} ...", flush=True)
-                measured[name] = measure(stack, name, chosen.orders, chosen.rounds)
-    except subprocess.CalledProcessError as error:
-        print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
-        return 1
-    except LocalStackError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
+    with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES) as stack:
+        open_for_orders(stack)
+        for name in chosen.levers:
+            print(f"Measuring: {LEVERS[name].says} ...", flush=True)
+            measured[name] = measure(stack, name, chosen.orders, chosen.rounds)
     print(f"\n{levers_table(measured)}")
     return 0
 

@@ -5,19 +5,17 @@ With `--reference` Temporal's own reference application plays its orders on the 
 
 import argparse
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import reference_app, story
 from benchmarks.counts import Counts, counter
+from benchmarks.failures import told
 from benchmarks.rates import EMPTY, Rate, Rates, measure
 from benchmarks.reference_app import Reference
 from benchmarks.report import Row, reference_table, server_ms, table, times, waits_table, workers
 from benchmarks.sql_meter import SqlMeter
-from localstack.errors import LocalStackError
 from localstack.stack import Stack, ended_by_signals
 from store.migrations import migrate
 from usecases.process import end_process
@@ -36,6 +34,7 @@ class BesideReference(NamedTuple):
     """Of our own orders."""
 
 
+@told
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.servers", description=__doc__)
     parser.add_argument("--orders", type=int, default=100, help="how many of each are measured")
@@ -50,22 +49,15 @@ def main() -> int:
         parser.error(f"--reference is measured on the {DEVELOPMENT} server: name it in --servers")
     measured: dict[str, list[Rates]] = {}
     beside = None
-    try:
-        for server in chosen.servers:
-            with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES, production=server == PRODUCTION) as stack:
-                measured[server] = []
-                for number in chosen.workers:
-                    _say(f"Measuring {chosen.orders} of each on the {server} server, {workers(number)} ...")
-                    measured[server].append(measure(stack, chosen.orders, number))
-                if chosen.reference and server == DEVELOPMENT:
-                    _say("Measuring the reference application there ...")
-                    beside = _beside_reference(stack, chosen.reference, chosen.orders)
-    except subprocess.CalledProcessError as error:
-        print(f"benchmarks: not every order came to its end ({error}); see above", file=sys.stderr)
-        return 1
-    except LocalStackError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
+    for server in chosen.servers:
+        with ended_by_signals(), Stack.temporary(SEARCH_ATTRIBUTES, production=server == PRODUCTION) as stack:
+            measured[server] = []
+            for number in chosen.workers:
+                _say(f"Measuring {chosen.orders} of each on the {server} server, {workers(number)} ...")
+                measured[server].append(measure(stack, chosen.orders, number))
+            if chosen.reference and server == DEVELOPMENT:
+                _say("Measuring the reference application there ...")
+                beside = _beside_reference(stack, chosen.reference, chosen.orders)
     print(f"\n{servers_table(measured, beside.reference if beside else None)}\n")
     print(f"{waits_table({f'{server}, {workers(one.workers)}': one for server, one in _each(measured)})}\n")
     if len(measured) == len(both):

@@ -16,7 +16,6 @@ from temporalio.client import (
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleDescription,
-    ScheduleOverlapPolicy,
     ScheduleUpdate,
     ScheduleUpdateInput,
     WorkflowExecutionStatus,
@@ -36,6 +35,7 @@ from domain.timeline import Entry
 from localstack.stack import Stack
 from store.stock import Stock
 from tests.encryption import NEW, OLD, client_with
+from tests.schedule import triggered
 from tests.shop import Shop, eventually, line, open_shop
 from usecases.reconciliation import last_finished, reconcile, register_schedule, schedule_id, trigger_if_overdue
 from worker import workflow_runner
@@ -288,7 +288,7 @@ async def test_with_encryption_required_an_order_is_taken_up_and_nothing_stands_
             shop, "UPDATE orders SET saved_at = now() - interval '2 min', recorded_at = now() - interval '2 min'"
         )
         await register_schedule(clear, 600, shop.task_queue)
-        report = await _triggered(shop, 1)
+        report = await triggered(shop.client, shop.task_queue, 1)
         assert (report.looked_at, report.rewritten, report.orders) == (2, 1, (f"rewritten {half}",))
         assert (await _written_above(shop, half, version + 3)).status == "Unshipped"
         await clear.get_schedule_handle(schedule_id(shop.task_queue)).delete()
@@ -455,7 +455,7 @@ async def test_each_run_of_the_schedule_looks_on_from_the_last(shop: Shop) -> No
     newest = (await handle.describe()).info.created_at
     assert await last_finished(shop.client, shop.task_queue) == newest
     for number in (1, 2):
-        assert (await _triggered(shop, number)).looked_until is not None
+        assert (await triggered(shop.client, shop.task_queue, number)).looked_until is not None
         newest = await _finished_after(shop, newest)
     await _reconcile(shop)
     assert await last_finished(shop.client, shop.task_queue) == newest, "a run by hand is none of the schedule"
@@ -480,13 +480,13 @@ async def test_the_schedule_outlives_the_key_of_the_day(stack: Stack, fresh_data
         handle = before.get_schedule_handle(schedule_id(shop.task_queue))
         await handle.update(_with_encrypted_argument)
         assert _argument(await handle.describe()).metadata["encryption-key-id"] == b"old"
-        await _triggered(shop, 1)
+        await triggered(shop.client, shop.task_queue, 1)
     assert await register_schedule(after, 600, shop.task_queue)
     assert not await register_schedule(before, 600, shop.task_queue), "no key changes it any more"
     assert _argument(await handle.describe()).metadata["encoding"] == b"json/plain"
     shop.client = after
     async with worker.running(worker.build(after, shop.settings, shop.task_queue)):
-        await _triggered(shop, 2)
+        await triggered(shop.client, shop.task_queue, 2)
     await handle.delete()
 
 
@@ -502,16 +502,3 @@ def _argument(found: ScheduleDescription) -> Payload:
     [argument] = found.schedule.action.args
     assert isinstance(argument, Payload)
     return argument
-
-
-async def _triggered(shop: Shop, number: int) -> ReconcileReport:
-    """The result of a run of the schedule, the how many-th."""
-    handle = shop.client.get_schedule_handle(schedule_id(shop.task_queue))
-    # The schedule may not have heard yet that the run before has ended.
-    await handle.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
-    seen = await eventually(handle.describe, lambda seen: len(seen.info.recent_actions) >= number)
-    newest = seen.info.recent_actions[-1].action
-    assert isinstance(newest, ScheduleActionExecutionStartWorkflow)
-    started = shop.client.get_workflow_handle(newest.workflow_id, result_type=ReconcileReport)
-    report: ReconcileReport = await started.result()
-    return report

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 from temporalio import activity
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleOverlapPolicy
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
@@ -35,6 +35,7 @@ from domain.reconciling import (
 from domain.requests import PaymentOutcome, Unavailable
 from localstack.stack import Stack
 from store.reconciling import Reconciling
+from tests.schedule import triggered
 from tests.shop import PATIENCE_SECONDS, Shop, eventually, line, open_shop
 from usecases.reconciliation import OrderWorkflows, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
@@ -133,14 +134,7 @@ async def _reconciling(
     async def run() -> ReconcileReport:
         nonlocal runs
         runs += 1
-        # The schedule may not have heard yet that the run before has ended.
-        await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
-        found = await eventually(schedule.describe, lambda found: len(found.info.recent_actions) >= runs)
-        started = found.info.recent_actions[-1].action
-        assert isinstance(started, ScheduleActionExecutionStartWorkflow)
-        handle = shop.client.get_workflow_handle(started.workflow_id, result_type=ReconcileReport)
-        report: ReconcileReport = await handle.result()
-        return report
+        return await triggered(shop.client, queue, runs)
 
     try:
         async with AsyncExitStack() as workers:
