@@ -29,6 +29,7 @@ from localstack.stack import Stack, ended_by_signals
 from localstack.worker_process import wait_until_ready
 from store.database import Database
 from store.identities import violations
+from usecases.errors import Unreachable
 from usecases.orders import Orders
 from usecases.process import end_process
 from usecases.temporal import connect
@@ -94,6 +95,9 @@ class Run:
     def __init__(self, stack: Stack, workers: int, cached: int, at_once: int) -> None:
         self.stack = stack
         self.at_once = at_once
+        self.unreachable = 0
+        """So often a call was made again, as nobody had answered it."""
+
         self._metrics = [f"{HOST}:{choose(0, 'a metrics port')}" for _ in range(workers)]
         self.workers: list[ManagedProcess] = [
             stack.worker(
@@ -172,7 +176,7 @@ class Run:
         """Until the last of them waits for its seller."""
 
         async def place(name: str) -> None:
-            await orders.place(story.body(name, _SELLER))
+            await self._again(lambda: orders.place(story.body(name, _SELLER)))
 
         before = await self.scalar(_OPEN)
         await self._all(place, names)
@@ -189,7 +193,7 @@ class Run:
             nonlocal called
             began = time.monotonic()
             try:
-                await orders.update(name, "pack", story.pack(_SELLER[0]))
+                await self._again(lambda: orders.update(name, "pack", story.pack(_SELLER[0]), update_id="pack"))
             except Exception as error:  # whatever it is, it is a figure of the report
                 errors[f"{type(error).__name__}: {error}"[:100]] += 1
                 return
@@ -204,6 +208,20 @@ class Run:
         if called is not None:
             await called
         return Burst(len(answered), seconds, latencies, answered, errors)
+
+    async def _again(self, call: Callable[[], Awaitable[object]]) -> None:
+        """As a backend calls: what nobody answered is called again, and has one effect. Servers do stand still."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                await call()
+            except Unreachable:
+                if time.monotonic() > deadline:
+                    raise
+                self.unreachable += 1
+                await asyncio.sleep(1)
+            else:
+                return
 
     async def _all(self, do: Callable[[str], Awaitable[None]], names: Sequence[str]) -> None:
         slots = asyncio.Semaphore(self.at_once)
@@ -274,6 +292,7 @@ async def _measure(run: Run, chosen: argparse.Namespace) -> list[str]:
     under_restart = await run.pack(orders, names[half:], restart)
     restarted = _after(started[0], under_restart, burst.per_second, run)
     print(bursts_table(burst, under_restart, restarted, await run.size()), flush=True)
+    print(f"calls made again, as nobody had answered: {run.unreachable}")
     await run.at_rest()
     wrong = await violations(run.database)
     await run.database.close()
