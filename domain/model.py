@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Stri
 
 ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OrderId = Annotated[str, StringConstraints(pattern=f"^{ORDER_ID.pattern}$")]
-LocalId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,80}$")]
+LOCAL_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+LocalId = Annotated[str, StringConstraints(pattern=f"^{LOCAL_ID.pattern}$")]
 """An id that is unique within its order: a line, fulfillment, parcel, hold or issue."""
 
 PartyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]

@@ -16,7 +16,11 @@ class Loader(yaml.SafeLoader):
     """Compose's own tag: a list that replaces the other file's and is not added to it."""
 
 
-Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+def _sequence(loader: Loader, node: yaml.nodes.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node)
+
+
+Loader.add_constructor("!override", _sequence)
 
 TEXT = (CHECKOUT / "docker-compose.production.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.load(TEXT, Loader)

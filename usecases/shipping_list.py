@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 from domain.access import Caller
 from domain.decoding import Refusal, decode
 from domain.messages import Ship
-from domain.model import ORDER_ID
+from domain.model import LOCAL_ID, ORDER_ID
 from domain.state import ParcelStage
 from store.views.seller_parts import SellerOrder
 from usecases.errors import InvalidMessage
@@ -34,7 +33,6 @@ OPTIONAL = ("parcel_id", "pack")
 """Which of several parcels; and whether to pack first what is not packed yet."""
 
 _YES = frozenset({"yes", "y", "true", "1", "x"})
-_LOCAL_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 class ListedRow(NamedTuple):
@@ -189,7 +187,7 @@ async def _ship(
 def _wrong(row: ListedRow) -> str | None:
     if not ORDER_ID.fullmatch(row.order_id):
         return "order_id: letters, digits, - and _ only"
-    if not _LOCAL_ID.fullmatch(row.fulfillment_id):
+    if not LOCAL_ID.fullmatch(row.fulfillment_id):
         return "fulfillment_id: letters, digits, - . and _ only"
     if row.carrier and not row.tracking_number:
         return "tracking_number is empty"
