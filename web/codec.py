@@ -1,8 +1,11 @@
 """The codec server of Temporal's UI and of clients in other languages: payloads are encrypted and decrypted by key."""
 
+import json
+import re
 import time
 from collections import OrderedDict
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -13,7 +16,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from domain.access import Caller, Scope
 from usecases.keys import caller_of
 from web.pages.sessions import signed_in
-from web.problems import HttpProblem
+from web.problems import FieldError, HttpProblem
 from web.services import Services, UseServices
 from workflows.codec import ENCRYPTED, UNREADABLE, Encryption
 
@@ -27,6 +30,9 @@ REQUESTS_PER_SECOND = 50
 _CALLERS_MAX = 10_000
 
 router = APIRouter(prefix="/codec", include_in_schema=False)
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+"""Of either alphabet, with or without the padding: https://protobuf.dev/programming-guides/json/."""
 
 _Origin = Annotated[str | None, Header()]
 
@@ -118,17 +124,30 @@ def _codec(services: Services, origin: str | None) -> Encryption:
 
 async def _payloads(request: Request, origin: str | None) -> list[Payload]:
     """`{"payloads": [{"metadata": {"encoding": BASE64}, "data": BASE64}]}`, as protobuf writes JSON."""
+    body = await request.body()
     try:
-        payloads = list(Parse(await request.body(), Payloads()).payloads)
+        payloads = list(Parse(body, Payloads()).payloads)
     except (ParseError, UnicodeDecodeError, RecursionError):
         # Not the parser's own words, which may repeat what they stumbled over.
         raise HttpProblem(
             400, "invalid-body", 'expected {"payloads": [{"metadata": {"encoding": BASE64}, "data": BASE64}]}',
             headers=_allowing(origin),
         ) from None  # fmt: skip
+    no_base64 = tuple(FieldError(field=field, message="expected base64") for field in _no_base64(json.loads(body)))
+    if no_base64:
+        raise HttpProblem(400, "invalid-body", "expected base64", no_base64, headers=_allowing(origin))
     if len(payloads) > PAYLOADS_MAX:
         raise HttpProblem(413, "too-large", f"payloads: {PAYLOADS_MAX} at most", headers=_allowing(origin))
     return payloads
+
+
+def _no_base64(told: Any) -> Iterator[str]:
+    """The fields of which protobuf has passed over a part, as it does with what is no base64."""
+    for number, payload in enumerate((told or {}).get("payloads") or ()):
+        texts = [("metadata", text) for text in (payload.get("metadata") or {}).values()]
+        for name, text in (*texts, ("data", payload.get("data"))):
+            if text is not None and _BASE64.fullmatch(text) is None:
+                yield f"payloads.{number}.{name}"
 
 
 def _answer(payloads: list[Payload], origin: str | None) -> Response:

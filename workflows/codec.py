@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverterWithEncodedAttributes, PayloadCodec, PayloadConverter
@@ -56,12 +57,13 @@ class Encryption(PayloadCodec):
         if payload.metadata.get("encryption-cipher") != CIPHER:
             return unreadable(f"it is encrypted by another cipher than {CIPHER.decode()}")
         try:
-            content = self._ring.open(Sealed(key_id, payload.data), _bound(key_id))
-            return Payload.FromString(content)
+            return Payload.FromString(self._ring.open(Sealed(key_id, payload.data), _bound(key_id)))
         except UnknownKey:
             return unreadable(f"it is encrypted by the key {key_id!r}, which is not known here")
         except Altered:
             return unreadable(f"it is not as the key {key_id!r} has encrypted it")
+        except DecodeError:
+            return unreadable(f"what the key {key_id!r} has encrypted is no payload")
 
 
 class ClearRefusal(ApplicationError):

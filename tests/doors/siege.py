@@ -3,6 +3,7 @@
 import asyncio
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -10,11 +11,14 @@ from typing import NamedTuple
 import httpx
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 
 from localstack.process import ManagedProcess
 from localstack.worker_process import wait_until_ready
-from tests.doors import files, names, temporal_doors, web_doors
+from tests.doors import files, names, sealed_doors, temporal_doors, web_doors
 from tests.doors.report import Report
+from tests.encryption import NEW, OLD, converter
 from tests.faults.shop import BesiegedShop, besieged_shop
 from tests.shop import eventually
 from usecases.settings import Settings
@@ -81,9 +85,34 @@ class Siege(NamedTuple):
 
 async def besiege(seed: int, count: int) -> Siege:
     """Every door, with `count` of the hostile values at each place, drawn by `seed`."""
+
+    async def attack(siege: Siege, shop: BesiegedShop, web: web_doors.Web) -> None:
+        await web_doors.all_of(siege.report, web, Random(seed), count)
+        await temporal_doors.all_of(siege.report, shop, Random(seed + 1), count)
+        await names.all_of(siege.report, web, Random(seed + 2), count)
+        await files.all_of(siege.report, shop, Random(seed + 3), count)
+
+    return await _besieged(Siege(Report(seed, count), Others(), [], [], []), attack, {}, pydantic_data_converter)
+
+
+async def besiege_sealed(seed: int, count: int) -> Siege:
+    """The doors that keys make or change, where encryption is required."""
+
+    async def attack(siege: Siege, shop: BesiegedShop, web: web_doors.Web) -> None:
+        await sealed_doors.all_of(siege.report, shop, web.url, Random(seed + 4), count)
+
     siege = Siege(Report(seed, count), Others(), [], [], [])
-    async with besieged_shop() as shop:
-        process = shop.stack.web()
+    return await _besieged(siege, attack, sealed_doors.environment(), converter(NEW, OLD))
+
+
+async def _besieged(
+    siege: Siege,
+    attack: Callable[[Siege, BesiegedShop, web_doors.Web], Awaitable[None]],
+    environ: dict[str, str],
+    data_converter: DataConverter,
+) -> Siege:
+    async with besieged_shop(environ, data_converter) as shop:
+        process = shop.stack.web(environ)
         process.start()
         try:
             wait_until_ready(process)
@@ -92,10 +121,7 @@ async def besiege(seed: int, count: int) -> Siege:
             web = _web(shop)
             looking = asyncio.create_task(siege.others.look(web))
             try:
-                await web_doors.all_of(siege.report, web, Random(seed), count)
-                await temporal_doors.all_of(siege.report, shop, Random(seed + 1), count)
-                await names.all_of(siege.report, web, Random(seed + 2), count)
-                await files.all_of(siege.report, shop, Random(seed + 3), count)
+                await attack(siege, shop, web)
             except Exception:  # what was let in before it is told all the same
                 siege.broken.append(f"the siege broke off: {traceback.format_exc()}")
             looking.cancel()

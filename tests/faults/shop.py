@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 
 from localstack.stack import Stack
 from localstack.worker_process import wait_until_ready
@@ -42,9 +43,11 @@ class BesiegedShop(Shop):
 
 
 @asynccontextmanager
-async def besieged_shop(environ: dict[str, str] | None = None) -> AsyncIterator[BesiegedShop]:
+async def besieged_shop(
+    environ: dict[str, str] | None = None, converter: DataConverter = pydantic_data_converter
+) -> AsyncIterator[BesiegedShop]:
     with Stack.temporary(SEARCH_ATTRIBUTES) as stack:
-        client = await Client.connect(stack.temporal.address, data_converter=pydantic_data_converter)
+        client = await Client.connect(stack.temporal.address, data_converter=converter)
         shop = BesiegedShop(stack, client, environ)
         try:
             shop.worker.start()

@@ -118,9 +118,15 @@ def _base64(payload: Payload) -> str:
         ({"payloads": [{"data": 5}]}, 400),
         ({"payloads": [{"metadata": {"encoding": 1}}]}, 400),
         ({"secret": "Ada"}, 400),
+        ({"payloads": [{}, {"data": "QWRh!!!"}]}, 400),
+        ({"payloads": [{"metadata": {"encoding": "Ada"}, "data": "Ad a"}]}, 400),
         ({"payloads": [{}] * (PAYLOADS_MAX + 1)}, 413),
         (b" " * 2_000_001, 413),
         ({}, 200),
+        ([], 200),
+        ({"payloads": None}, 200),
+        ({"payloads": [{"metadata": None, "data": None}]}, 200),
+        ({"payloads": [{"data": "QQ"}, {"data": "-_-_"}]}, 200),
         ({"payloads": [{}]}, 200),
     ],
 )
@@ -134,6 +140,7 @@ async def test_bad_bodies_are_refused_and_not_repeated(sealed: Site, body: Any, 
 
 async def test_only_the_temporal_ui_may_ask_from_a_browser(sealed: Site) -> None:
     ours, support = sealed.shop.stack.temporal.ui_url, await sealed.signed_in(Scope.SUPPORT)
+    assert ours is not None
     cookie = "; ".join(f"{name}={value}" for name, value in support.client.cookies.items())
     allowed = await ask(sealed, "decode", Cookie=cookie, Origin=ours)
     assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (200, ours)
@@ -234,6 +241,7 @@ async def test_the_temporal_ui_shows_payloads_to_staff_alone_and_encrypts_what_t
 async def opened(page: Page, site: Site, order_id: str) -> int:
     """Open the order in the UI, set as docs/encryption.md says; gives how the codec server answered first."""
     ui = site.shop.stack.temporal.ui_url
+    assert ui is not None
     await page.goto(ui)
     settings = {"endpoint": f"{site.url}/codec", "includeCredentials": True, "overrideRemoteCodecConfiguration": True}
     for name, value in settings.items():

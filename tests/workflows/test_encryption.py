@@ -1,12 +1,11 @@
 """With keys, all that passes through Temporal is encrypted, and what came in clear is refused and never hangs."""
 
 from collections.abc import AsyncIterator, Callable
-from copy import copy
 from dataclasses import replace
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowHistory, WorkflowQueryFailedError
+from temporalio.client import WorkflowHistory, WorkflowQueryFailedError
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
@@ -15,7 +14,7 @@ import worker
 from domain.results import TimelineView
 from localstack.stack import Stack
 from tests import rawclient
-from tests.encryption import NEW, OLD, OTHER, Mode, client_with, converter
+from tests.encryption import NEW, OLD, OTHER, Mode, client_with, converter, through
 from tests.shop import PatientOrders, Shop, line, open_shop
 from usecases.errors import Refused
 from worker import workflow_runner
@@ -33,13 +32,6 @@ NAMES = (b"Ada Lovelace", b"12 Mill Street", b"@example.com", b"MUG-SECRET", b"a
 async def sealed(stack: Stack, fresh_database: Callable[[], str]) -> AsyncIterator[Shop]:
     async with open_shop(stack, await client_with(stack, NEW, OLD), fresh_database()) as shop:
         yield shop
-
-
-def through(shop: Shop, client: Client) -> Shop:
-    """The same shop by a client that encrypts otherwise, or not at all."""
-    other = copy(shop)
-    other.client, other.orders = client, PatientOrders(client, task_queue=shop.task_queue)
-    return other
 
 
 async def refusals(shop: Shop, order_id: str) -> list[str]:
