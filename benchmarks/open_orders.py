@@ -1,8 +1,9 @@
 """Very many orders open at once, waiting for their sellers: what they take while nothing happens, then all packed.
 
 `python -m benchmarks.open_orders [--orders 20000] [--workers 1] [--cached 1000]`, on embedded servers of its own: idle
-without orders, placing, idle with all of them open, half of them packed in a burst, the other half while the workers
-are stopped and started again. Exit code 0 where every order was packed and everything adds up.
+without orders, placing, idle with all of them open, two runs of reconciliation (which does not run by itself here),
+half of them packed in a burst, the other half while the workers are stopped and started again. Exit code 0 where every
+order was packed and everything adds up.
 """
 
 import argparse
@@ -14,15 +15,17 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import text
+from temporalio.client import Client
 
 from benchmarks import story
 from benchmarks.cpu import cpu_seconds
 from benchmarks.report import Row, table
+from domain.reconciling import ReconcileInput
 from localstack.ports import HOST, choose
 from localstack.process import ManagedProcess
 from localstack.stack import Stack, ended_by_signals
@@ -32,6 +35,7 @@ from store.identities import violations
 from usecases.errors import Unreachable
 from usecases.orders import Orders
 from usecases.process import end_process
+from usecases.reconciliation import reconcile
 from usecases.temporal import connect
 from workflows.names import SEARCH_ATTRIBUTES
 
@@ -42,6 +46,9 @@ _PATIENCE_SECONDS = 600
 _WINDOW_SECONDS = 2.0
 """The rate after a restart is taken over so long, and counts as back at this share of the one before:"""
 _BACK_AT = 0.8
+_COMPARED_MAX = 2_000
+"""By one run of reconciliation, as by those of its schedule."""
+
 _PARTS = 10
 """Of the placing, each told of by itself: growth shows as a slope, a bound as its end."""
 
@@ -55,8 +62,8 @@ class Size(NamedTuple):
     database: int
 
 
-class Idle(NamedTuple):
-    """In a minute in which nobody does anything."""
+class Used(NamedTuple):
+    """CPU in seconds, and counts, within some time."""
 
     worker_cpu: float
     temporal_cpu: float
@@ -65,6 +72,14 @@ class Idle(NamedTuple):
     """In PostgreSQL; each look at the outbox is one."""
 
     workflow_tasks: float
+
+
+class Look(NamedTuple):
+    """A run of reconciliation."""
+
+    compared: int
+    seconds: float
+    used: Used
 
 
 class Burst(NamedTuple):
@@ -104,6 +119,7 @@ class Run:
                 {
                     "OPENORDERS_CARRIER": "manual",
                     "OPENORDERS_CACHED_ORDERS_MAX": str(cached),
+                    "OPENORDERS_RECONCILE_MINUTES": "0",
                     "OPENORDERS_METRICS_ADDRESS": address,
                 }
             )
@@ -129,11 +145,21 @@ class Run:
             database=int(await self.scalar("SELECT pg_database_size(current_database())")),
         )
 
-    async def idle(self, seconds: float) -> Idle:
+    async def idle(self, seconds: float) -> Used:
+        """In a minute in which nobody does anything."""
         before = await self._used()
         await asyncio.sleep(seconds)
         after = await self._used()
-        return Idle(*((then - now) * 60 / seconds for now, then in zip(before, after, strict=True)))
+        return Used(*((then - now) * 60 / seconds for now, then in zip(before, after, strict=True)))
+
+    async def reconciles(self, client: Client, look: ReconcileInput) -> Look:
+        began, before = time.monotonic(), await self._used()
+        report = await reconcile(client, look)
+        seconds = time.monotonic() - began
+        after = await self._used()
+        assert not report.orders, report
+        assert report.unanswered == 0, report
+        return Look(report.compared, seconds, Used(*(then - now for now, then in zip(before, after, strict=True))))
 
     async def _used(self) -> tuple[float, float, float, float, float]:
         assert self.stack.temporal.process is not None
@@ -217,6 +243,8 @@ class Run:
                 await call()
             except Unreachable:
                 if time.monotonic() > deadline:
+                    assert self.stack.temporal.process is not None
+                    _say(self.stack.temporal.process.log_tail(40))
                     raise
                 self.unreachable += 1
                 await asyncio.sleep(1)
@@ -275,7 +303,9 @@ async def _measure(run: Run, chosen: argparse.Namespace) -> list[str]:
     sizes.append((len(names), 0.0, await run.size(), run.metric("temporal_sticky_cache_size")))
     _say(f"{chosen.idle:.0f} s idle with {len(names)} open ...")
     idle.append(await run.idle(chosen.idle))
-    print(sizes_table(sizes), "\n", idle_table(idle, len(names)), sep="\n", flush=True)
+    everything = ReconcileInput(compared_max=_COMPARED_MAX)
+    looks = [await run.reconciles(client, look) for look in (ReconcileInput(since=datetime.now(UTC)), everything)]
+    print(sizes_table(sizes), idle_table(idle, len(names)), looks_table(looks), sep="\n\n", flush=True)
 
     half = len(names) // 2
     _say(f"{half} are packed ...")
@@ -347,12 +377,26 @@ def sizes_table(sizes: Sequence[tuple[int, float, Size, float]]) -> str:
     )
 
 
-def idle_table(idle: Sequence[Idle], orders: int) -> str:
+def idle_table(idle: Sequence[Used], orders: int) -> str:
+    return _used_table([("idle, a minute", "no order", f"{orders:,} open")], idle)
+
+
+def looks_table(looks: Sequence[Look]) -> str:
+    return _used_table(
+        [
+            ("a run of reconciliation", "nothing written since", "rows were written"),
+            ("orders compared", *(f"{look.compared:,}" for look in looks)),
+            ("seconds", *(f"{look.seconds:.1f}" for look in looks)),
+        ],
+        [look.used for look in looks],
+    )
+
+
+def _used_table(rows: list[Row], used: Sequence[Used]) -> str:
     names = ("worker, CPU s", "temporal, CPU s", "postgres, CPU s", "transactions in PostgreSQL", "workflow tasks")
-    rows: list[Row] = [("idle, a minute", "no order", f"{orders:,} open")]
     rows += [
         (name, *(f"{figure:.2f}" if "CPU" in name else f"{figure:.0f}" for figure in figures))
-        for name, *figures in zip(names, *idle, strict=True)
+        for name, *figures in zip(names, *used, strict=True)
     ]
     return table(rows)
 

@@ -12,7 +12,8 @@ from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.access import Scope
-from domain.keyring import keyring, read_keys, written
+from domain.keyring import KEY_BYTES, Keyring, keyring, read_keys
+from domain.sealing import CUSTOMER_KEYS
 from store.keys import Keys
 from tests import rawclient
 from tests.bad_input import example
@@ -25,13 +26,14 @@ from usecases.keys import new_key
 from usecases.temporal import PAYLOADS
 from workflows.codec import ENCRYPTED, KEY, UNENCRYPTED, UNREADABLE, Encryption
 
-_KEYS = read_keys(f"{NEW},{OLD}")
+_KEYS = f"{NEW},{OLD}"
+_RING = keyring(read_keys(_KEYS), PAYLOADS)
 _SECRET = b"what nobody else may read"
 
 
 def environment() -> dict[str, str]:
     """Of a worker and a web that take encrypted bodies alone."""
-    return {"OPENORDERS_ENCRYPTION_KEYS": f"{NEW},{OLD}"}
+    return {"OPENORDERS_ENCRYPTION_KEYS": _KEYS}
 
 
 async def all_of(report: Report, shop: Shop, url: str, random: Random, count: int) -> None:
@@ -57,7 +59,7 @@ async def without_keys(report: Report, shop: Shop, random: Random, count: int) -
         return [
             ("in clear", (body,)),
             ("nothing", ()),
-            ("one in clear beside an encrypted one", (await sealed(as_json(body)), body)),
+            ("one in clear beside an encrypted one", (await _sealed_json(as_json(body)), body)),
             *await forged(body, None if first else count),
         ]
 
@@ -65,19 +67,21 @@ async def without_keys(report: Report, shop: Shop, random: Random, count: int) -
         return [("in clear", ({},)), *await forged({}, count)]
 
     good = shop.body(line(await shop.lists(1)))
-    hostile = [(f"encrypted: {what}", (await sealed(body),)) for what, body in BODIES.items() if len(body) < 1_000_000]
+    hostile = [
+        (f"encrypted: {what}", (await _sealed_json(body),)) for what, body in BODIES.items() if len(body) < 1_000_000
+    ]
     await starts(doors, [("in clear", (good,)), ("nothing", ()), *await forged(good, None), *hostile])
     await messages(doors, on_message, on_query)
 
 
-async def sealed(body: bytes, encoding: str = "json/plain") -> RawValue:
+async def _sealed(payload: Payload, ring: Keyring = _RING) -> RawValue:
     """As one who has the key sends it."""
-    return await _sealed(rawclient.payload(body, encoding).payload)
-
-
-async def _sealed(payload: Payload, ring_of: str = f"{NEW},{OLD}", use: str = PAYLOADS) -> RawValue:
-    [found] = await Encryption(keyring(read_keys(ring_of), use)).encode([payload])
+    [found] = await Encryption(ring).encode([payload])
     return RawValue(found)
+
+
+async def _sealed_json(body: bytes) -> RawValue:
+    return await _sealed(rawclient.payload(body).payload)
 
 
 async def forgeries_of(body: bytes, random: Random) -> dict[str, RawValue]:
@@ -108,13 +112,12 @@ async def forgeries_of(body: bytes, random: Random) -> dict[str, RawValue]:
         "clear, with our own mark": _like(clear, body, **{UNENCRYPTED: b""}),
         "clear, said to be unreadable": _like(clear, body, encoding=UNREADABLE),
         "clear, with the names of cipher and key": _like(good, body, encoding=b"json/plain"),
-        "by the same name of another key": await _sealed(clear, written("new", b"?" * 32)),
-        "by the key for another use": await _sealed(clear, use="customers"),
+        "by the same name of another key": await _sealed(clear, keyring({"new": b"?" * KEY_BYTES}, PAYLOADS)),
+        "by the key for another use": await _sealed(clear, keyring(read_keys(_KEYS), CUSTOMER_KEYS)),
         "encrypted twice": await _sealed(good),
         "unreadable, encrypted": await _sealed(Payload(metadata={"encoding": UNREADABLE}, data=body)),
     }
-    ring = keyring(_KEYS, PAYLOADS)
-    no_payload = ring.seal(b"\xff" * 40, b"\n".join((ENCRYPTED, b"AES-256-GCM", b"new")), random.randbytes(12))
+    no_payload = _RING.seal(b"\xff" * 40, b"\n".join((ENCRYPTED, b"AES-256-GCM", b"new")), random.randbytes(12))
     found["no payload, encrypted"] = _like(good, no_payload.content)
     return found
 
@@ -129,7 +132,7 @@ def _like(payload: Payload, data: bytes, **metadata: bytes) -> RawValue:
 async def codec_server(report: Report, shop: Shop, url: str, random: Random, count: int) -> None:
     keys = Keys(shop.database)
     key_of = {scope: await new_key(keys, scope, "doors", "acme" if scope is Scope.SELLER else None) for scope in Scope}
-    secret = (await sealed(_SECRET)).payload
+    secret = (await _sealed_json(_SECRET)).payload
     async with httpx.AsyncClient(base_url=f"{url}/codec", timeout=60) as client:
         await _others_keys(report, client, keys, key_of, secret)
         support = {"Authorization": f"Bearer {key_of[Scope.SUPPORT]}"}
