@@ -127,7 +127,7 @@ def _running(stack: Stack, checkout: Path) -> Iterator[tuple[ManagedProcess, Man
     folder = stack.state_dir / "reference"
     folder.mkdir()
     program = folder / "oms"
-    go_build("./cmd/oms", checkout, program, "the reference application", os.environ, print)
+    go_build("./cmd/oms", checkout, program, folder / "build.log", "the reference application", os.environ, print)
     environ = dict(stack.environment)
     for api in _APIS:
         port = ports.choose(0, api)

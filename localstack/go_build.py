@@ -52,11 +52,13 @@ def go_install(package: str, into: Path, what: str, minutes: str, environ: Mappi
     _go(arguments, Path("/"), into.parent / "build.log", what, say_first, {**environ, "GOBIN": str(into)}, say)
 
 
-def go_build(package: str, checkout: Path, program: Path, what: str, environ: Mapping[str, str], say: Say) -> None:
-    """`package` of a checkout of its module, such as `./cmd/one`, into the file `program`."""
+def go_build(
+    package: str, module: Path, program: Path, log: Path, what: str, environ: Mapping[str, str], say: Say
+) -> None:
+    """`package` of the module in that folder, such as `./cmd/one`, or of one that it needs, into the file `program`."""
     say_first = f"Building {what} with Go. The first time takes some minutes."
     arguments = ["build", "-v", "-o", str(program), package]
-    _go(arguments, checkout, program.with_name("build.log"), what, say_first, environ, say)
+    _go(arguments, module, log, what, say_first, environ, say)
 
 
 def _go(

@@ -29,10 +29,6 @@ _DYNAMIC_CONFIG = (
     "matching.numTaskqueueWritePartitions=1",
 )
 
-# All writes share one connection to the file: on a busy machine one takes longer than the 5 s that it has by default,
-# and the server holds its shard for lost ("shard status unknown"). It once did so for good.
-_FILE_CONFIG = ('history.shardIOTimeout="1m"',)
-
 
 class TemporalServer:
     """`search_attributes`: name to type (Keyword, KeywordList, Datetime, ...), registered at every start.
@@ -54,7 +50,7 @@ class TemporalServer:
         self._port = port
         self._ui_port = ui_port
         self._search_attributes = dict(search_attributes or {})
-        self._dynamic_config = (*_DYNAMIC_CONFIG, *_FILE_CONFIG, *dynamic_config)
+        self._dynamic_config = (*_DYNAMIC_CONFIG, *dynamic_config)
         self.codec_endpoint = codec_endpoint
         self._binary: Path | None = None
         self.process: ManagedProcess | None = None

@@ -10,14 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from localstack.errors import LocalStackError
-from localstack.go_build import Say, go_install, only_one, unfinished
+from localstack.go_build import Say, go_build, only_one, unfinished
 
 SETTING = "OPENORDERS_TEMPORAL_BIN"
 SERVER_MIN = (1, 29)
 
-# The newest release that `go install` accepts: later ones carry replace directives, which it refuses.
 CLI_VERSION = "1.5.1"
-_MODULE = f"github.com/temporalio/cli/cmd/temporal@v{CLI_VERSION}"
+_MODULE = Path(__file__).parent / "temporal_build"
+"""With the release and its hashes, and why its SQLite driver is another one (tools.go)."""
+
+_PACKAGE = "github.com/temporalio/cli/cmd/temporal"
+_CACHED = f"temporal-cli-{CLI_VERSION}-2"
+"""The number behind it counts up with another build of the same release."""
 _WHAT = "the Temporal server"
 
 
@@ -36,7 +40,7 @@ def find_temporal(environ: Mapping[str, str] = os.environ, say: Say = print) -> 
             return Path(on_path)
         refusals.append(refusal)
 
-    home = cache_dir(environ) / f"temporal-cli-{CLI_VERSION}"
+    home = cache_dir(environ) / _CACHED
     cached = home / "temporal"
     if cached.exists() and refusal_of(cached) is None:
         return cached
@@ -99,7 +103,7 @@ def _make_whole(
 
 
 def _build(into: Path, environ: Mapping[str, str], say: Say) -> Path:
-    go_install(_MODULE, into, _WHAT, "2 to 6", environ, say)
+    go_build(_PACKAGE, _MODULE, into / "temporal", into.parent / "build.log", _WHAT, environ, say)
     return into / "temporal"
 
 

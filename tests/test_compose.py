@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 from localstack.ports import choose
 from localstack.process import ManagedProcess
 from localstack.stack import Stack
-from localstack.temporal import _DYNAMIC_CONFIG, _FILE_CONFIG, _SQLITE
+from localstack.temporal import _DYNAMIC_CONFIG, _SQLITE
 from usecases.settings import Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -216,7 +216,7 @@ def test_temporal_runs_with_the_settings_of_the_embedded_one() -> None:
     pairs = list(zip(command[2::2], command[3::2], strict=True))
     assert command[:2] == ["server", "start-dev"]
     assert [value for name, value in pairs if name == "--sqlite-pragma"] == list(_SQLITE)
-    assert [value for name, value in pairs if name == "--dynamic-config-value"] == [*_DYNAMIC_CONFIG, *_FILE_CONFIG]
+    assert [value for name, value in pairs if name == "--dynamic-config-value"] == list(_DYNAMIC_CONFIG)
 
 
 def test_the_database_of_the_setting_is_the_one_that_is_made() -> None:

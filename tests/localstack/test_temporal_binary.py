@@ -1,6 +1,7 @@
 """Finding and building the Temporal server, with a stand-in for Go: the real build takes minutes."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from localstack.errors import LocalStackError
-from localstack.temporal_binary import cache_dir, find_temporal
+from localstack.temporal_binary import _MODULE, CLI_VERSION, cache_dir, find_temporal
 
 GOOD = 'echo "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"'
 OLD = 'echo "temporal version 1.0.0 (Server 1.24.2, UI 2.1.0)"'
@@ -36,18 +37,18 @@ def go(tmp_path: Path, body: str) -> None:
 
 
 def fake_build(tmp_path: Path, before: str = "") -> str:
-    """A `go install` that notes that it ran, and writes its program in two halves, as a linker does."""
+    """A `go build` that notes that it ran, and writes its program in two halves, as a linker does."""
     return f"""
 echo "$@ $GOTOOLCHAIN" >> {tmp_path}/builds
 {before}
-printf '#!/bin/sh\\n' > "$GOBIN/temporal"
-echo '{GOOD}' >> "$GOBIN/temporal"
-chmod +x "$GOBIN/temporal"
+printf '#!/bin/sh\\n' > "$4"
+echo '{GOOD}' >> "$4"
+chmod +x "$4"
 """
 
 
 def cached(environ: Mapping[str, str]) -> Path:
-    return cache_dir(environ) / "temporal-cli-1.5.1" / "temporal"
+    return cache_dir(environ) / "temporal-cli-1.5.1-2" / "temporal"
 
 
 def test_a_given_program_is_used_before_one_on_path(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -71,10 +72,17 @@ def test_too_old_a_program_on_path_is_passed_over_and_one_is_built(tmp_path: Pat
     go(tmp_path, fake_build(tmp_path))
     said: list[str] = []
     assert find_temporal(environ, said.append) == cached(environ)
-    assert "takes 2 to 6 minutes" in said[0]
+    assert "takes some minutes" in said[0]
     assert find_temporal(environ, said.append) == cached(environ)
-    builds = (tmp_path / "builds").read_text().splitlines()
-    assert builds == ["install -v github.com/temporalio/cli/cmd/temporal@v1.5.1 local"]
+    (build,) = (tmp_path / "builds").read_text().splitlines()
+    assert build.startswith("build -v -o ")
+    assert build.endswith("/temporal github.com/temporalio/cli/cmd/temporal local")
+
+
+def test_the_module_that_is_built_needs_that_release_and_a_mended_driver() -> None:
+    needed = dict(re.findall(r"^\s*(?:require )?(\S+) v(\S+)", (_MODULE / "go.mod").read_text(), re.MULTILINE))
+    assert needed["github.com/temporalio/cli"] == CLI_VERSION
+    assert tuple(map(int, needed["modernc.org/sqlite"].split("."))) >= (1, 41, 0)
 
 
 def test_two_builds_at_once_are_one_build(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -98,7 +106,7 @@ def test_two_builds_at_once_are_one_build(tmp_path: Path, environ: dict[str, str
 def test_a_build_cut_short_leaves_nothing_half_and_the_next_one_is_whole(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    go(tmp_path, f'echo half > "$GOBIN/temporal"; touch {tmp_path}/under-way; exec sleep 1000')
+    go(tmp_path, f'echo half > "$4"; touch {tmp_path}/under-way; exec sleep 1000')
     builder = subprocess.Popen(
         [sys.executable, "-m", "localstack.temporal_binary"], env={**os.environ, **environ}, stdout=subprocess.DEVNULL
     )
@@ -117,7 +125,7 @@ def test_a_built_program_that_does_not_run_is_not_kept(
     tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_download(monkeypatch)
-    go(tmp_path, 'echo not a program > "$GOBIN/temporal"')
+    go(tmp_path, 'echo not a program > "$4"')
     with pytest.raises(LocalStackError, match="does not run"):
         find_temporal(environ, lambda _: None)
     assert not cached(environ).exists()
