@@ -152,7 +152,7 @@ class Settings(EncryptionSettings):
     """Names the code that a worker runs, such as a commit: Temporal then gives orders to the current build alone."""
 
     cached_orders_max: Annotated[int, Field(ge=10, le=100_000)] = 1_000
-    """Open orders that a worker keeps in memory, about 70 to 115 KB each; the rest are replayed when needed. Where more
+    """Open orders that a worker keeps in memory, about 150 KB each; the rest are replayed when needed. Where more
     are worked on at once, the SDK drops some in the middle of a step, and they stand still for ten seconds."""
 
     workflow_sandbox: bool = False
