@@ -46,9 +46,6 @@ _PATIENCE_SECONDS = 600
 _WINDOW_SECONDS = 2.0
 """The rate after a restart is taken over so long, and counts as back at this share of the one before:"""
 _BACK_AT = 0.8
-_COMPARED_MAX = 2_000
-"""By one run of reconciliation, as by those of its schedule."""
-
 _PARTS = 10
 """Of the placing, each told of by itself: growth shows as a slope, a bound as its end."""
 
@@ -303,8 +300,8 @@ async def _measure(run: Run, chosen: argparse.Namespace) -> list[str]:
     sizes.append((len(names), 0.0, await run.size(), run.metric("temporal_sticky_cache_size")))
     _say(f"{chosen.idle:.0f} s idle with {len(names)} open ...")
     idle.append(await run.idle(chosen.idle))
-    everything = ReconcileInput(compared_max=_COMPARED_MAX)
-    looks = [await run.reconciles(client, look) for look in (ReconcileInput(since=datetime.now(UTC)), everything)]
+    nothing_new = ReconcileInput(since=datetime.now(UTC))
+    looks = [await run.reconciles(client, look) for look in (nothing_new, ReconcileInput())]
     print(sizes_table(sizes), idle_table(idle, len(names)), looks_table(looks), sep="\n\n", flush=True)
 
     half = len(names) // 2

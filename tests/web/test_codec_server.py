@@ -121,6 +121,7 @@ def _base64(payload: Payload) -> str:
         ({"payloads": [{}, {"data": "QWRh!!!"}]}, 400),
         ({"payloads": [{"metadata": {"encoding": "Ada"}, "data": "Ad a"}]}, 400),
         ({"payloads": [{}] * (PAYLOADS_MAX + 1)}, 413),
+        ({"payloads": [{"data": "!Ada"}] * (PAYLOADS_MAX + 1)}, 413),
         (b" " * 2_000_001, 413),
         ({}, 200),
         ([], 200),
@@ -136,6 +137,7 @@ async def test_bad_bodies_are_refused_and_not_repeated(sealed: Site, body: Any, 
         answer = await ask(sealed, action, body, key=support)
         assert answer.status_code == status, answer.text
         assert "Ada" not in answer.text
+        assert len(answer.content) < 2_000
 
 
 async def test_only_the_temporal_ui_may_ask_from_a_browser(sealed: Site) -> None:
