@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Text, bindparam, func, select, update
+from sqlalchemy import Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -85,31 +85,23 @@ _KEPT = timedelta(days=1)
 
 
 class Attempts:
-    """Counts per subject and window of time, shared by all web processes."""
+    """Counts per subject and minute, shared by all web processes: a window slides, so nobody gets twice at its edge."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def count(self, subject: str, window: timedelta) -> int:
-        """How often this was noted in the present window."""
-        query = select(attempts.c.count).where(attempts.c.subject == subject, attempts.c.window_start == _start(window))
+        """How often this was noted in the last `window`, up to a minute less."""
+        noted = attempts.c.subject == subject, attempts.c.window_start > func.now() - window
         async with self._database.statement() as connection:
-            return int(await connection.scalar(query) or 0)
+            return int(await connection.scalar(select(func.sum(attempts.c.count)).where(*noted)) or 0)
 
-    async def note(self, subject: str, window: timedelta) -> int:
-        """One more; gives how many there are then. Counts of long ago are deleted on the way."""
-        start = _start(window)
-        counted = insert(attempts).values(subject=subject, window_start=start, count=1)
+    async def note(self, subject: str) -> None:
+        """One more. Counts of long ago are deleted on the way."""
+        counted = insert(attempts).values(subject=subject, window_start=func.date_trunc("minute", func.now()), count=1)
         query = counted.on_conflict_do_update(
             index_elements=["subject", "window_start"], set_={"count": attempts.c.count + 1}
-        ).returning(attempts.c.count)
+        )
         old = attempts.delete().where(attempts.c.window_start < func.now() - _KEPT).cte("old")
-        query = query.add_cte(old)
         async with self._database.statement() as connection:
-            return int((await connection.execute(query)).scalar_one())
-
-
-def _start(window: timedelta) -> ColumnElement[datetime]:
-    """Of the window that is now."""
-    seconds = window.total_seconds()
-    return func.to_timestamp(func.floor(func.extract("epoch", func.now()) / seconds) * seconds)
+            await connection.execute(query.add_cte(old))

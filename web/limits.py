@@ -10,7 +10,7 @@ from web.services import Services
 
 
 class Limit(NamedTuple):
-    """So many wrong guesses of a kind within a window; right ones are as many as anybody likes."""
+    """So many wrong guesses of a kind within the last `window`; right ones are as many as anybody likes."""
 
     what: str
     most: int
@@ -30,7 +30,7 @@ async def refuse_guessers(request: Request, services: Services, limit: Limit) ->
 
 
 async def note_wrong_guess(request: Request, services: Services, limit: Limit) -> None:
-    await services.attempts.note(_subject(request, services, limit), limit.window)
+    await services.attempts.note(_subject(request, services, limit))
 
 
 def _subject(request: Request, services: Services, limit: Limit) -> str:
