@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import uvloop
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import (
@@ -334,7 +335,8 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logging(settings)
-        asyncio.run(run(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
     except (BadSettings, Unreachable, Unavailable, SchemaTooNew) as error:
         print(f"worker: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from temporalio.client import Client, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.common import Priority
@@ -50,6 +51,8 @@ class Lever:
     interceptors: tuple[ClientInterceptor, ...] = ()
     base: str = "default"
     """The lever that it is compared with."""
+
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
 
     placed_by_worker: bool = False
     """Played by the worker's own process, and not by one beside it."""
@@ -143,6 +146,7 @@ LEVERS = {
     "sandbox": Lever("the sandbox on", {"workflow_sandbox": True}),
     "cache": Lever(f"a cache of 10 for {AT_ONCE} at a time", {"cached_orders_max": 10}),
     "pollers": Lever("5 pollers a queue, not autoscaled", config=_fixed_pollers),
+    "loop": Lever("asyncio's own loop, not uvloop", loop_factory=asyncio.new_event_loop),
     "connections": Lever("database connections not kept", {"database_pool_size": 1, "database_pool_overflow": 19}),
     "eager-capture": Lever(
         "captures on the orders' queue, eager", config=_captures_too, interceptors=(_Outbound(_OnOneQueue),)
@@ -197,5 +201,7 @@ async def serve(lever: Lever, socket: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(LEVERS[sys.argv[1]], Path(sys.argv[2])))
+    chosen = LEVERS[sys.argv[1]]
+    with asyncio.Runner(loop_factory=chosen.loop_factory) as runner:
+        runner.run(serve(chosen, Path(sys.argv[2])))
     end_process(0)

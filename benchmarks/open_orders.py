@@ -9,7 +9,6 @@ order was packed and everything adds up.
 import argparse
 import asyncio
 import re
-import statistics
 import sys
 import time
 import urllib.request
@@ -17,14 +16,25 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from sqlalchemy import text
 from temporalio.client import Client
 
 from benchmarks import story
 from benchmarks.cpu import cpu_seconds
-from benchmarks.report import Row, table
+from benchmarks.open_orders_report import (
+    BACK_AT,
+    Burst,
+    Look,
+    Restart,
+    Size,
+    Sized,
+    Used,
+    bursts_table,
+    idle_table,
+    looks_table,
+    sizes_table,
+)
 from domain.reconciling import ReconcileInput
 from localstack.ports import HOST, choose
 from localstack.process import ManagedProcess
@@ -44,63 +54,9 @@ _RPC_TIMEOUT = timedelta(minutes=2)
 _SETTLE_SECONDS = 5.0
 _PATIENCE_SECONDS = 600
 _WINDOW_SECONDS = 2.0
-"""The rate after a restart is taken over so long, and counts as back at this share of the one before:"""
-_BACK_AT = 0.8
+"""The rate after a restart is taken over so long."""
 _PARTS = 10
 """Of the placing, each told of by itself: growth shows as a slope, a bound as its end."""
-
-
-class Size(NamedTuple):
-    """Bytes: resident memory of the processes, and what lies on the disk."""
-
-    worker: int
-    temporal: int
-    temporal_file: int
-    database: int
-
-
-class Used(NamedTuple):
-    """CPU in seconds, and counts, within some time."""
-
-    worker_cpu: float
-    temporal_cpu: float
-    postgres_cpu: float
-    transactions: float
-    """In PostgreSQL; each look at the outbox is one."""
-
-    workflow_tasks: float
-
-
-class Look(NamedTuple):
-    """A run of reconciliation."""
-
-    compared: int
-    seconds: float
-    used: Used
-
-
-class Burst(NamedTuple):
-    packed: int
-    seconds: float
-    latencies: Sequence[float]
-    """Seconds, of each update from its call to its answer, waiting for its turn not counted."""
-
-    answered_at: Sequence[float]
-    """Moments of `time.monotonic`, in order."""
-
-    errors: Counter[str]
-
-    @property
-    def per_second(self) -> float:
-        return self.packed / self.seconds
-
-
-class Restart(NamedTuple):
-    """Seconds from the start of the new processes; None where it never came."""
-
-    first_answer: float | None
-    rate_back: float | None
-    replays: float
 
 
 class Run:
@@ -141,6 +97,9 @@ class Run:
             temporal_file=sum(file.stat().st_size for file in files),
             database=int(await self.scalar("SELECT pg_database_size(current_database())")),
         )
+
+    async def sized(self, orders: int, per_second: float | None = None) -> Sized:
+        return Sized(orders, per_second, await self.size(), self.metric("temporal_sticky_cache_size"))
 
     async def idle(self, seconds: float) -> Used:
         """In a minute in which nobody does anything."""
@@ -283,7 +242,7 @@ async def _measure(run: Run, chosen: argparse.Namespace) -> list[str]:
     orders = Orders(client, rpc_timeout=_RPC_TIMEOUT)
     await run.place(orders, [f"warm-{number}" for number in range(5)])
     await run.at_rest()
-    sizes = [(0, 0.0, await run.size(), run.metric("temporal_sticky_cache_size"))]
+    sizes = [await run.sized(0)]
     _say(f"{chosen.idle:.0f} s idle without orders ...")
     idle = [await run.idle(chosen.idle)]
 
@@ -294,10 +253,10 @@ async def _measure(run: Run, chosen: argparse.Namespace) -> list[str]:
         await run.place(orders, names[first : first + part])
         seconds = time.monotonic() - began
         placed = min(first + part, len(names))
-        sizes.append((placed, part / seconds, await run.size(), run.metric("temporal_sticky_cache_size")))
-        _say(f"{placed} placed, {part / seconds:.1f}/s, worker {sizes[-1][2].worker / 1e6:.0f} MB")
+        sizes.append(await run.sized(placed, part / seconds))
+        _say(f"{placed} placed, {part / seconds:.1f}/s, worker {sizes[-1].size.worker / 1e6:.0f} MB")
     await run.at_rest()
-    sizes.append((len(names), 0.0, await run.size(), run.metric("temporal_sticky_cache_size")))
+    sizes.append(await run.sized(len(names)))
     _say(f"{chosen.idle:.0f} s idle with {len(names)} open ...")
     idle.append(await run.idle(chosen.idle))
     nothing_new = ReconcileInput(since=datetime.now(UTC))
@@ -337,7 +296,7 @@ def _after(start: float, burst: Burst, rate_before: float, run: Run) -> Restart:
             end
             for end in answers
             if end >= _WINDOW_SECONDS
-            and sum(end - _WINDOW_SECONDS < one <= end for one in answers) / _WINDOW_SECONDS >= _BACK_AT * rate_before
+            and sum(end - _WINDOW_SECONDS < one <= end for one in answers) / _WINDOW_SECONDS >= BACK_AT * rate_before
         ),
         None,
     )
@@ -346,81 +305,6 @@ def _after(start: float, burst: Burst, rate_before: float, run: Run) -> Restart:
         rate_back=back,
         replays=run.metric("temporal_workflow_task_replay_latency_seconds_count"),
     )
-
-
-# -- tables ----------------------------------------------------------------------------
-
-
-def sizes_table(sizes: Sequence[tuple[int, float, Size, float]]) -> str:
-    rows: list[Row] = [
-        ("open orders", "placed/s", "in cache", "worker MB", "temporal MB", "its file MB", "database MB")
-    ]
-    for count, rate, size, cached in sizes:
-        rows.append(
-            (
-                f"{count:,}",
-                f"{rate:.1f}" if rate else ("" if count == 0 else "at rest"),
-                f"{cached:,.0f}",
-                *(f"{figure / 1e6:,.1f}" for figure in size),
-            )
-        )
-    first, last = sizes[0], sizes[-1]
-    growth = Size(*((now - then) // max(1, last[0]) for then, now in zip(first[2], last[2], strict=True)))
-    cached = max(1.0, last[3] - first[3])
-    return (
-        f"{table(rows)}\n\nAn open order takes {growth.temporal / 1e3:.1f} KB of the server's memory, "
-        f"{growth.temporal_file / 1e3:.1f} KB of its file and {growth.database / 1e3:.1f} KB of the database;\n"
-        f"one in the cache {(last[2].worker - first[2].worker) / cached / 1e3:.0f} KB of the workers' memory."
-    )
-
-
-def idle_table(idle: Sequence[Used], orders: int) -> str:
-    return _used_table([("idle, a minute", "no order", f"{orders:,} open")], idle)
-
-
-def looks_table(looks: Sequence[Look]) -> str:
-    return _used_table(
-        [
-            ("a run of reconciliation", "nothing written since", "rows were written"),
-            ("orders compared", *(f"{look.compared:,}" for look in looks)),
-            ("seconds", *(f"{look.seconds:.1f}" for look in looks)),
-        ],
-        [look.used for look in looks],
-    )
-
-
-def _used_table(rows: list[Row], used: Sequence[Used]) -> str:
-    names = ("worker, CPU s", "temporal, CPU s", "postgres, CPU s", "transactions in PostgreSQL", "workflow tasks")
-    rows += [
-        (name, *(f"{figure:.2f}" if "CPU" in name else f"{figure:.0f}" for figure in figures))
-        for name, *figures in zip(names, *used, strict=True)
-    ]
-    return table(rows)
-
-
-def bursts_table(burst: Burst, under_restart: Burst, restart: Restart, size: Size) -> str:
-    rows: list[Row] = [("packed in a burst", "orders", "per second", "p50 ms", "p99 ms", "errors")]
-    for name, one in (("undisturbed", burst), ("workers restarted", under_restart)):
-        p = statistics.quantiles(one.latencies, n=100)
-        rows.append(
-            (
-                name,
-                f"{one.packed:,}",
-                f"{one.per_second:.1f}",
-                f"{1_000 * p[49]:.0f}",
-                f"{1_000 * p[98]:.0f}",
-                str(one.errors.total()),
-            )
-        )
-    return (
-        f"{table(rows)}\n\nAfter the restart: first answer {_seconds(restart.first_answer)}, {_BACK_AT:.0%} of the "
-        f"rate before {_seconds(restart.rate_back)};\n{restart.replays:.0f} orders were replayed, the workers take "
-        f"{size.worker / 1e6:.0f} MB at the end."
-    )
-
-
-def _seconds(moment: float | None) -> str:
-    return "never" if moment is None else f"after {moment:.1f} s"
 
 
 def _resident(pid: int) -> int:

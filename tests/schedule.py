@@ -6,6 +6,9 @@ from domain.reconciling import ReconcileReport
 from tests.shop import eventually
 from usecases.reconciliation import schedule_id
 
+NEVER_BY_ITSELF = 100.0 * 365 * 24 * 60
+"""Minutes. Temporal counts intervals from 1970 on, so one that were short would end in the middle of some test."""
+
 
 async def triggered(client: Client, task_queue: str, number: int) -> ReconcileReport:
     """The result of a run of the queue's schedule, the how many-th."""

@@ -251,7 +251,7 @@ async def keep_looking_at_schedule(
 
 
 class ActivityMeter(Interceptor):
-    """Counts what activities came to, beside them: they know nothing of it."""
+    """Counts what activities came to, and says it in the log at DEBUG, beside them: they know nothing of it."""
 
     def __init__(self, meters: Meters, parties: Mapping[str, str]) -> None:
         """`parties`: activity to the outside party that it asks; all others are steps in the store."""
@@ -282,6 +282,7 @@ class _CountedActivities(ActivityInboundInterceptor):
         finally:
             name = activity.info().activity_type
             self._meters.activities.labels(name, self._parties.get(name, "store"), outcome).inc()
+            logger.debug("an activity ended", extra={"outcome": outcome})
         _count(self._meters, input.args[0] if input.args else None, answer)
         return answer
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, compat32
+from email.policy import SMTP
 from email.utils import format_datetime
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,14 @@ from domain.mails import MailRefused, MailUnavailable, RenderedMail
 
 # Seven bits: it goes through every server unchanged, and no line is longer than 78 characters.
 _POLICY = SMTP.clone(cte_type="7bit")
+
+# Parsed once: parsing what we have just written would cost more than all the rest of a mail.
+_TEXTS = {
+    subtype: _POLICY.header_factory("Content-Type", f'text/{subtype}; charset="utf-8"') for subtype in ("plain", "html")
+}
+_AS_IT_IS, _QUOTED = (
+    _POLICY.header_factory("Content-Transfer-Encoding", encoding) for encoding in ("7bit", "quoted-printable")
+)
 
 _LINE_MAX = 78
 _NAME_MAX = 100
@@ -146,11 +154,10 @@ class SmtpMailer:
 
 
 def _part(text: str, subtype: str) -> EmailMessage:
-    """Its headers are plain text: parsing what we have just written would cost more than all the rest of the mail."""
-    part = EmailMessage(policy=compat32)
-    part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    part = EmailMessage(policy=_POLICY)
+    part["Content-Type"] = _TEXTS[subtype]
     as_it_is = text.isascii() and all(len(line) <= _LINE_MAX for line in text.splitlines())
-    part["Content-Transfer-Encoding"] = "7bit" if as_it_is else "quoted-printable"
+    part["Content-Transfer-Encoding"] = _AS_IT_IS if as_it_is else _QUOTED
     part.set_payload(text if as_it_is else b2a_qp(text.encode()).decode("ascii"))
     return part
 

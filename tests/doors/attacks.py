@@ -126,6 +126,21 @@ def as_json(body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
+def useless_keys(good: str, revoked: str) -> dict[str, dict[str, str]]:
+    """Headers by which nobody may be let in: of no key, a wrong one, or a good one in the wrong place."""
+    key_id = good.split("_")[1]
+    return {
+        "nothing": {},
+        "a random key": {"Authorization": f"Bearer oo_{'a' * 12}_{'b' * 43}"},
+        "another's secret": {"Authorization": f"Bearer oo_{key_id}_{revoked.split('_', 2)[2]}"},
+        "a revoked key": {"Authorization": f"Bearer {revoked}"},
+        "a key cut off": {"Authorization": f"Bearer {good[:-1]}"},
+        "a long key": {"Authorization": f"Bearer {'x' * 20_000}"},
+        "a key as Basic": {"Authorization": f"Basic {good}"},
+        "a key in a cookie": {"Cookie": f"oo_session={good}; oo_order={good}"},
+    }
+
+
 def drawn(random: Random, all_of_them: Sequence[_Drawn], count: int) -> list[_Drawn]:
     """`count` of them, or all where there are no more."""
     return random.sample(all_of_them, min(count, len(all_of_them)))

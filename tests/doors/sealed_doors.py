@@ -17,7 +17,7 @@ from domain.sealing import CUSTOMER_KEYS
 from store.keys import Keys
 from tests import rawclient
 from tests.bad_input import example
-from tests.doors.attacks import BODIES, as_json, drawn
+from tests.doors.attacks import BODIES, as_json, drawn, useless_keys
 from tests.doors.report import Report
 from tests.doors.temporal_doors import Attack, Doors, messages, starts
 from tests.encryption import NEW, OLD, through
@@ -147,12 +147,7 @@ async def _others_keys(
     await keys.revoke(revoked.split("_")[1])
     support = key_of[Scope.SUPPORT]
     headers: dict[str, dict[str, str]] = {
-        "nobody": {},
-        "a random key": {"Authorization": f"Bearer oo_{'a' * 12}_{'b' * 43}"},
-        "a revoked key": {"Authorization": f"Bearer {revoked}"},
-        "a key cut off": {"Authorization": f"Bearer {support[:-1]}"},
-        "a key as Basic": {"Authorization": f"Basic {support}"},
-        "a key in a cookie": {"Cookie": f"oo_session={support}"},
+        **useless_keys(support, revoked),
         "a key in the address": {},
         "another page": {"Authorization": f"Bearer {support}", "Origin": "https://evil.example"},
         "a page of no origin": {"Authorization": f"Bearer {support}", "Origin": "null"},

@@ -13,7 +13,7 @@ from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSeriali
 
 from domain.access import Scope
 from store.keys import Keys
-from tests.doors.attacks import BODIES, TEXTS, as_json, drawn, mutated
+from tests.doors.attacks import BODIES, TEXTS, as_json, drawn, mutated, useless_keys
 from tests.doors.report import Report, Verdict
 from tests.shop import Shop, line
 from tests.web.markup import dangers
@@ -108,13 +108,7 @@ async def forged_keys(report: Report, web: Web, random: Random, order_id: str, c
     link = URLSafeSerializer("another secret", salt="order-link").dumps(order_id)
     other_order = URLSafeSerializer(web.secret, salt="order-link").dumps("another-order")
     forgeries = {
-        "nothing": {},
-        "a random key": {"Authorization": f"Bearer oo_{'a' * 12}_{'b' * 43}"},
-        "another's secret": {"Authorization": f"Bearer oo_{key_id}_{revoked.split('_', 2)[2]}"},
-        "a revoked key": {"Authorization": f"Bearer {revoked}"},
-        "a long key": {"Authorization": f"Bearer {'x' * 20_000}"},
-        "a key as Basic": {"Authorization": f"Basic {good}"},
-        "a key in a cookie": {"Cookie": f"oo_session={good}; oo_order={good}"},
+        **useless_keys(good, revoked),
         "a session of another secret": {"Cookie": f"oo_session={wrong}; oo_order={link}"},
         "a signature for something else": {"Cookie": f"oo_session={other_purpose}; oo_order={other_order}"},
         "an old session": {"Cookie": f"oo_session={old}"},

@@ -74,7 +74,7 @@ class Copies:
 async def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
     copies = Copies(tmp_path_factory.mktemp("copies"))
     together, apart, behind = (copies.folder / name for name in ("together", "apart", "behind"))
-    async with besieged_shop() as shop:
+    async with besieged_shop({"OPENORDERS_RECONCILE_MINUTES": "0"}) as shop:
         sku = await shop.lists(20)
         copies.unpacked = await shop.placed(line(sku, 2))
         copies.shipped = await shop.placed(line(sku, 1))

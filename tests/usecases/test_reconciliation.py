@@ -35,7 +35,7 @@ from domain.timeline import Entry
 from localstack.stack import Stack
 from store.stock import Stock
 from tests.encryption import NEW, OLD, client_with
-from tests.schedule import triggered
+from tests.schedule import NEVER_BY_ITSELF, triggered
 from tests.shop import Shop, eventually, line, open_shop
 from usecases.reconciliation import last_finished, reconcile, register_schedule, schedule_id, trigger_if_overdue
 from worker import workflow_runner
@@ -287,7 +287,7 @@ async def test_with_encryption_required_an_order_is_taken_up_and_nothing_stands_
         await _sql(
             shop, "UPDATE orders SET saved_at = now() - interval '2 min', recorded_at = now() - interval '2 min'"
         )
-        await register_schedule(clear, 600, shop.task_queue)
+        await register_schedule(clear, NEVER_BY_ITSELF, shop.task_queue)
         report = await triggered(shop.client, shop.task_queue, 1)
         assert (report.looked_at, report.rewritten, report.orders) == (2, 1, (f"rewritten {half}",))
         assert (await _written_above(shop, half, version + 3)).status == "Unshipped"
@@ -450,7 +450,7 @@ async def test_a_schedule_that_nobody_was_there_to_run_is_run_by_workers_that_st
 async def test_each_run_of_the_schedule_looks_on_from_the_last(shop: Shop) -> None:
     """And when the last one ended is known, by what stands in Temporal alone."""
     assert await last_finished(shop.client, shop.task_queue) is None
-    await register_schedule(shop.client, 600, shop.task_queue)
+    await register_schedule(shop.client, NEVER_BY_ITSELF, shop.task_queue)
     handle = shop.client.get_schedule_handle(schedule_id(shop.task_queue))
     newest = (await handle.describe()).info.created_at
     assert await last_finished(shop.client, shop.task_queue) == newest
@@ -476,13 +476,13 @@ async def test_the_schedule_outlives_the_key_of_the_day(stack: Stack, fresh_data
     """Made by a build of before, which encrypted its argument; and its last run's result is encrypted in any case."""
     before, after = await client_with(stack, OLD), await client_with(stack, NEW)
     async with open_shop(stack, before, fresh_database()) as shop:
-        await register_schedule(before, 600, shop.task_queue)
+        await register_schedule(before, NEVER_BY_ITSELF, shop.task_queue)
         handle = before.get_schedule_handle(schedule_id(shop.task_queue))
         await handle.update(_with_encrypted_argument)
         assert _argument(await handle.describe()).metadata["encryption-key-id"] == b"old"
         await triggered(shop.client, shop.task_queue, 1)
-    assert await register_schedule(after, 600, shop.task_queue)
-    assert not await register_schedule(before, 600, shop.task_queue), "no key changes it any more"
+    assert await register_schedule(after, NEVER_BY_ITSELF, shop.task_queue)
+    assert not await register_schedule(before, NEVER_BY_ITSELF, shop.task_queue), "no key changes it any more"
     assert _argument(await handle.describe()).metadata["encoding"] == b"json/plain"
     shop.client = after
     async with worker.running(worker.build(after, shop.settings, shop.task_queue)):

@@ -35,7 +35,7 @@ from domain.reconciling import (
 from domain.requests import PaymentOutcome, Unavailable
 from localstack.stack import Stack
 from store.reconciling import Reconciling
-from tests.schedule import triggered
+from tests.schedule import NEVER_BY_ITSELF, triggered
 from tests.shop import PATIENCE_SECONDS, Shop, eventually, line, open_shop
 from usecases.reconciliation import OrderWorkflows, reconcile, register_schedule, schedule_id
 from worker import workflow_runner
@@ -127,7 +127,7 @@ async def _reconciling(
         activities.release_dead_stock,
         activities.find_held_money,
     ]
-    await register_schedule(shop.client, 600, queue)
+    await register_schedule(shop.client, NEVER_BY_ITSELF, queue)
     schedule = shop.client.get_schedule_handle(schedule_id(queue))
     runs = 0
 
