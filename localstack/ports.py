@@ -14,8 +14,9 @@ HOST = "127.0.0.1"
 # server from coming back.
 _FREE_PORTS = range(20_000, 32_000)
 
-# A port looks free until the server that it was chosen for has opened it.
-_given: set[int] = set()
+# A port looks free until the server that it was chosen for has opened it. So until this process ends the UDP port of
+# the same number, which no server here wants, is held: a mark that other processes see, too.
+_marks: list[socket.socket] = []
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,21 @@ def _free_port() -> int:
     # Random and not counting up, so that two test runs started together do not walk the same list.
     for _ in range(200):
         port = random.choice(_FREE_PORTS)
-        if port not in _given and _is_free(port):
-            _given.add(port)
+        if _is_free(port) and _marked(port):
             return port
-    raise LocalStackError("found no free port between 20000 and 32000")
+    raise LocalStackError(f"found no free port between {_FREE_PORTS.start} and {_FREE_PORTS.stop}")
+
+
+def _marked(port: int) -> bool:
+    """False where somebody else, or this process, has chosen it already."""
+    mark = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        mark.bind((HOST, port))
+    except OSError:
+        mark.close()
+        return False
+    _marks.append(mark)
+    return True
 
 
 def _is_free(port: int) -> bool:
