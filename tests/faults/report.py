@@ -32,6 +32,11 @@ class Part:
     seconds: float = 0.0
 
     @property
+    def injected(self) -> Counter[str]:
+        """Without what only says more of a fault that is counted already, after a colon."""
+        return Counter({kind: count for kind, count in self.faults.items() if ":" not in kind})
+
+    @property
     def wrong(self) -> list[str]:
         """Violations; also that nothing was injected, or nothing ended: it would prove nothing."""
         found = list(self.outcome.violations)
@@ -56,7 +61,7 @@ class Report(NamedTuple):
 
     @property
     def faults(self) -> Counter[str]:
-        return sum((_plain(part.faults) for part in self.parts), Counter())
+        return sum((part.injected for part in self.parts), Counter())
 
     @property
     def wrong(self) -> list[str]:
@@ -94,7 +99,7 @@ class Report(NamedTuple):
         lines = [row.format("part", "orders", "ended", "waiting", "faults", "second copies", "violations", "seconds")]
         for part in self.parts:
             out = part.outcome
-            counts = (part.orders.total(), out.ended, out.waiting, _plain(part.faults).total(), out.second_copies)
+            counts = (part.orders.total(), out.ended, out.waiting, part.injected.total(), out.second_copies)
             lines.append(row.format(part.kind, *counts, len(part.wrong), round(part.seconds)))
         whole = self.as_json()
         lines += ["", "faults injected:"]
@@ -118,8 +123,3 @@ class Report(NamedTuple):
         path.write_text(json.dumps(self.as_json(), indent=1), encoding="utf-8")
         path.with_suffix(".txt").write_text(self.as_text() + "\n", encoding="utf-8")
         return path
-
-
-def _plain(faults: Counter[str]) -> Counter[str]:
-    """Without what only says more of a fault that is counted already, after a colon."""
-    return Counter({kind: count for kind, count in faults.items() if ":" not in kind})

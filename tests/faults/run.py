@@ -35,7 +35,7 @@ async def run(
         part = replace(part, seconds=time.monotonic() - began)
         parts.append(part)
         say(
-            f"{part.kind}: {part.orders.total()} orders, {part.faults.total()} faults, {len(part.wrong)} violations,"
+            f"{part.kind}: {part.orders.total()} orders, {part.injected.total()} faults, {len(part.wrong)} violations,"
             f" {part.seconds:.0f} s"
         )
         for one in part.wrong[:_SAID_MAX]:
