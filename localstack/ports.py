@@ -14,10 +14,6 @@ HOST = "127.0.0.1"
 # server from coming back.
 _FREE_PORTS = range(20_000, 32_000)
 
-# A port looks free until the server that it was chosen for has opened it. So until this process ends the UDP port of
-# the same number, which no server here wants, is held: a mark that other processes see, too.
-_marks: list[socket.socket] = []
-
 
 @dataclass(frozen=True)
 class Ports:
@@ -69,14 +65,17 @@ def _free_port() -> int:
 
 
 def _marked(port: int) -> bool:
-    """False where somebody else, or this process, has chosen it already."""
+    """False where somebody has chosen it already: a port looks free until the server that it is for has opened it.
+
+    The mark is the UDP port of the same number, which no server here wants; other processes see it, too.
+    """
     mark = socket.socket(type=socket.SOCK_DGRAM)
     try:
         mark.bind((HOST, port))
     except OSError:
         mark.close()
         return False
-    _marks.append(mark)
+    mark.detach()  # open until this process ends
     return True
 
 
