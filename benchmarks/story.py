@@ -50,13 +50,14 @@ async def open_shop(database: Database) -> None:
 
 
 def body(order_id: str, sellers: tuple[str, ...]) -> Body:
+    """Of a customer of its own: no marketplace has one who orders a thousand times in a day."""
     lines = [
         {"line_id": seller, "sku": sku(seller), "quantity": 1, "unit_price": PRICE, "seller": seller}
         for seller in sellers
     ]
     return {
         "order_id": order_id,
-        "customer": {"id": "c-1", "name": "Ada Lovelace", "email": "ada@example.com"},
+        "customer": {"id": f"c-{order_id}", "name": "Ada Lovelace", "email": "ada@example.com"},
         "ship_to": {"name": "Ada Lovelace", "line1": "12 Mill Street", "city": "Springfield", "country": "US"},
         "currency": "USD",
         "lines": lines,

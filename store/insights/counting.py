@@ -3,8 +3,10 @@
 A statement gathers the facts of the orders of its days once, in CTEs, and every topic is a SELECT over those. Counts
 that are still right are left alone, so that a day of which one order has changed costs a few row versions.
 
-Every look at a large table is by an index and, where the planner could think otherwise, LATERAL: a plan that reads
-whole tables would take longer with every order that was ever placed.
+Every look at a large table is by an index: LATERAL, and behind OFFSET 0 where the planner could make another join of
+it. A plan that reads whole tables would take longer with every order that was ever placed. All other joins are of
+facts, of which the planner expects one row: it would compare each with each, which a day of 10,000 orders cannot bear,
+so these are hashed (`HASHED`).
 """
 # ruff: noqa: S608 - the statements are put together from constants of ours; what comes from outside is a parameter
 
@@ -22,11 +24,18 @@ from domain.insights_durations import GROWTH, Stage
 from domain.insights_metrics import CANCELLED, FBM, ORDERS, TRACKED, UNTRACKED, Delivery, Handoff
 from domain.state import OrderStatus
 
+HASHED = text("SET LOCAL enable_nestloop = off")
+"""Of joins that can be made in another way; looks at single rows cannot."""
+
+_NESTED = text("SET LOCAL enable_nestloop = on")
+
 
 async def count_days(connection: AsyncConnection, basis: Basis, days: Collection[date], zone: str) -> None:
     """In the zone's calendar. Twice is as once; what was counted for these days before is gone or mended."""
     topics = [topic.value for topic in topics_of(basis)]
-    await connection.execute(_STATEMENTS[basis], {"days": list(days), "topics": topics, "zone": zone})
+    await connection.execute(HASHED)
+    await connection.execute(STATEMENTS[basis], {"days": list(days), "topics": topics, "zone": zone})
+    await connection.execute(_NESTED)
 
 
 def _on(column: str) -> str:
@@ -80,7 +89,7 @@ _CUSTOMER = """
             AND (earlier.placed_at, earlier.order_id) < (placed.placed_at, placed.order_id)
             AND EXISTS (
                 SELECT FROM order_sellers AS sold WHERE sold.seller = parts.seller
-                AND sold.placed_at = earlier.placed_at AND sold.order_id = earlier.order_id
+                AND sold.placed_at = earlier.placed_at AND sold.order_id = earlier.order_id OFFSET 0
             )
         )
     END THEN 'repeat' ELSE 'new' END
@@ -100,10 +109,10 @@ _VALUE_STEP = """
 
 _PLACED_FACTS = f"""
     placed AS MATERIALIZED (
-        SELECT day, order_id, customer_id, currency, country, orders.status, placed_at,
+        SELECT day, order_id, customer_id, currency, country, one.status, placed_at,
                (SELECT left(upper(btrim(address ->> 'region')), 60) FROM order_contacts
-                WHERE order_contacts.order_id = orders.order_id) AS region
-        FROM days JOIN orders ON {_on("placed_at")}
+                WHERE order_contacts.order_id = one.order_id) AS region
+        FROM days CROSS JOIN LATERAL (SELECT * FROM orders WHERE {_on("placed_at")} OFFSET 0) AS one
     ),
     -- Lines with the places of their units. A reship is the same units sent again: nobody has bought them twice.
     lines AS MATERIALIZED (
@@ -111,7 +120,7 @@ _PLACED_FACTS = f"""
                position IS NOT NULL AS in_cart, places.*,
                CASE WHEN starts_with(line_id, replaces || '-r') THEN 0 ELSE kept END AS sold
         FROM placed
-        CROSS JOIN LATERAL (SELECT * FROM order_lines WHERE order_lines.order_id = placed.order_id) AS line
+        CROSS JOIN LATERAL (SELECT * FROM order_lines WHERE order_lines.order_id = placed.order_id OFFSET 0) AS line
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(quantity) FILTER (WHERE place <> 'cancelled'), 0) AS kept,
                    coalesce(sum(quantity) FILTER (WHERE place = 'cancelled'), 0) AS cancelled,
@@ -135,7 +144,7 @@ _PLACED_FACTS = f"""
                    (SELECT regexp_match(summary, '^([0-9]+) x (\\S+): ') FROM timeline AS before
                     WHERE before.order_id = entry.order_id AND before.seq = entry.seq - 1
                     AND before.what = 'shortage_answered') AS choice
-            FROM timeline AS entry WHERE entry.order_id = concerned.id AND what = 'cancelled'
+            FROM timeline AS entry WHERE entry.order_id = concerned.id AND what = 'cancelled' OFFSET 0
         ) AS entry
         CROSS JOIN LATERAL regexp_matches(summary, '([0-9]+) x (\\S+)(?:, |$)', 'g') AS named
     ),
@@ -209,12 +218,12 @@ _PLACED_FACTS = f"""
         SELECT placed.day, part.seller, parcel.*, at AS confirmed_at
         FROM placed
         CROSS JOIN LATERAL (
-            SELECT fulfillment_id, seller FROM fulfillments WHERE fulfillments.order_id = placed.order_id
+            SELECT fulfillment_id, seller FROM fulfillments WHERE fulfillments.order_id = placed.order_id OFFSET 0
         ) AS part
         CROSS JOIN LATERAL (
             SELECT packed_at, shipped_at, CASE WHEN NOT presumed_delivered THEN delivered_at END AS delivered_at
             FROM parcels WHERE parcels.order_id = placed.order_id AND stage <> 'unpacked'
-            AND parcels.fulfillment_id = part.fulfillment_id
+            AND parcels.fulfillment_id = part.fulfillment_id OFFSET 0
         ) AS parcel
         LEFT JOIN confirmed ON confirmed.order_id = placed.order_id
     ),
@@ -310,9 +319,9 @@ _SHIP_BY_FACTS = f"""
                     WHEN handed_over_at IS NULL AND NOT on_hold AND coalesce(due_at, ship_by) = ship_by THEN 2
                     WHEN handed_over_at IS NULL THEN 1
                     ELSE 0 END AS badness
-        FROM days JOIN fulfillments ON {_on("ship_by")}
+        FROM days CROSS JOIN LATERAL (SELECT * FROM fulfillments WHERE {_on("ship_by")} OFFSET 0) AS one
         -- Of a canceled one nothing is left to hand over.
-        WHERE fulfillments.status <> 'Canceled'
+        WHERE one.status <> 'Canceled'
     ),
     parts AS (
         SELECT day, order_id, channel, {_WHOSE},
@@ -335,7 +344,7 @@ _SHIP_BY_TOPICS = (
 _DELIVER_BY_FACTS = f"""
     promised AS MATERIALIZED (
         SELECT day, order_id, fulfillment_id, seller, channel, deliver_by
-        FROM days JOIN fulfillments ON {_on("deliver_by")}
+        FROM days CROSS JOIN LATERAL (SELECT * FROM fulfillments WHERE {_on("deliver_by")} OFFSET 0) AS one
     ),
     sent AS MATERIALIZED (
         SELECT day, promised.order_id, seller,
@@ -349,7 +358,7 @@ _DELIVER_BY_FACTS = f"""
         CROSS JOIN LATERAL (
             SELECT parcel_id, delivered_at, presumed_delivered, status FROM parcels
             WHERE parcels.order_id = promised.order_id AND parcels.fulfillment_id = promised.fulfillment_id
-              AND shipped_at IS NOT NULL
+              AND shipped_at IS NOT NULL OFFSET 0
         ) AS parcel
         -- A carrier's event names its parcel first; that a label was printed is no scan.
         CROSS JOIN LATERAL (
@@ -395,7 +404,7 @@ def _statement(facts: str, topics: tuple[str, ...]) -> Any:
         SELECT topic, seller, day, currency, item, detail, orders, units, amount FROM fresh
         WHERE NOT EXISTS (
             SELECT FROM daily_counts AS old
-            WHERE {same} AND (fresh.orders, fresh.units, fresh.amount) = (old.orders, old.units, old.amount)
+            WHERE {same} AND (fresh.orders, fresh.units, fresh.amount) = (old.orders, old.units, old.amount) OFFSET 0
         )
         ON CONFLICT (topic, seller, day, currency, item, detail) DO UPDATE
         SET orders = excluded.orders, units = excluded.units, amount = excluded.amount
@@ -403,7 +412,7 @@ def _statement(facts: str, topics: tuple[str, ...]) -> Any:
     )
 
 
-_STATEMENTS = {
+STATEMENTS = {
     Basis.PLACED: _statement(_PLACED_FACTS, _PLACED_TOPICS),
     Basis.SHIP_BY: _statement(_SHIP_BY_FACTS, _SHIP_BY_TOPICS),
     Basis.DELIVER_BY: _statement(_DELIVER_BY_FACTS, _DELIVER_BY_TOPICS),

@@ -14,7 +14,7 @@ from store.insights.counting import count_days
 
 CHANGES_AT_ONCE = 5_000
 DAYS_AT_ONCE = 7
-"""About 5 ms for a day of a hundred orders; a round is to be short, so that a worker that stops waits for little."""
+"""About 30 ms for a day of a hundred orders; a round is to be short, so that a worker that stops waits for little."""
 
 STATEMENT_TIMEOUT = "5min"
 """A day of a very large marketplace may take longer than any other statement of ours."""
