@@ -25,17 +25,13 @@ from domain.insights_metrics import CANCELLED, FBM, ORDERS, TRACKED, UNTRACKED, 
 from domain.state import OrderStatus
 
 HASHED = text("SET LOCAL enable_nestloop = off")
-"""Of joins that can be made in another way; looks at single rows cannot."""
-
-_NESTED = text("SET LOCAL enable_nestloop = on")
+"""Before `count_days`, for the rest of its transaction. Looks at single rows have no other way and stay as they are."""
 
 
 async def count_days(connection: AsyncConnection, basis: Basis, days: Collection[date], zone: str) -> None:
     """In the zone's calendar. Twice is as once; what was counted for these days before is gone or mended."""
     topics = [topic.value for topic in topics_of(basis)]
-    await connection.execute(HASHED)
     await connection.execute(STATEMENTS[basis], {"days": list(days), "topics": topics, "zone": zone})
-    await connection.execute(_NESTED)
 
 
 def _on(column: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.insights import Basis
 from domain.model import Frozen
 from store.database import Database
-from store.insights.counting import count_days
+from store.insights.counting import HASHED, count_days
 
 CHANGES_AT_ONCE = 5_000
 DAYS_AT_ONCE = 7
@@ -79,6 +79,8 @@ class Refreshing:
     async def _count_some(self, connection: AsyncConnection) -> int:
         """Those that wait longest."""
         taken = (await connection.execute(_TAKE_DAYS, {"limit": DAYS_AT_ONCE})).all()
+        if taken:
+            await connection.execute(HASHED)
         for basis in Basis:
             days = sorted(row.day for row in taken if row.basis == basis)
             if days:

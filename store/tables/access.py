@@ -27,6 +27,7 @@ attempts = Table(
     metadata,
     # What was tried, and from where.
     Column("subject", Text, primary_key=True),
+    # A minute's.
     Column("window_start", DateTime(timezone=True), primary_key=True),
     Column("count", Integer, nullable=False),
     Index(None, "window_start"),
